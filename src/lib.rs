@@ -1,0 +1,6 @@
+//! A persistent Raft node: a replicated, ordered key-value store.
+//!
+//! Each module is a room with one subject; the roads between them go one way.
+//! [`model`] is the vocabulary that all share.
+
+pub mod model;

@@ -1,0 +1,3 @@
+//! `raft`: starts a node.
+
+fn main() {}

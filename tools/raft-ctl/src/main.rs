@@ -1,0 +1,3 @@
+//! `raft-ctl`: requests, inspection and benchmark.
+
+fn main() {}
