@@ -1,6 +1,7 @@
 //! A persistent Raft node: a replicated, ordered key-value store.
 //!
 //! Each module is a room with one subject; the roads between them go one way.
-//! [`model`] is the vocabulary that all share.
+//! [`model`] is the vocabulary that all share; [`raft`] is the protocol.
 
 pub mod model;
+pub mod raft;

@@ -1,0 +1,11 @@
+//! The protocol: a plain struct without clock, randomness, file, socket, thread or logger.
+//!
+//! [`Input`]s go in through one door, [`Output`]s come out of another; the same inputs always give
+//! the same outputs.
+
+mod io;
+
+pub use io::{
+    Config, Event, Input, Output, PeerStatus, Refusal, Restored, RoleKind, Span, Status, TermRun,
+    Token, Write,
+};
