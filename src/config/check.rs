@@ -22,7 +22,7 @@ const SHORT_ELECTION_TIMEOUT: Duration = Duration::from_millis(100);
 const LONG_ELECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most nodes, as one configuration can seat.
-const MOST_NODES: usize = MAX_SEATS as usize;
+pub(super) const MOST_NODES: usize = MAX_SEATS as usize;
 
 /// More voters than these make each write slower and survive no failure that is likely.
 const MANY_VOTERS: usize = 7;

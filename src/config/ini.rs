@@ -118,8 +118,10 @@ impl Reader {
             let message = "an indented line continues the value above it, and no value here \
                            goes over several lines; take the indent away";
             self.mistake(number, column, message.to_owned());
-            // A key that was merely indented is still looked at, so that it isn't missed too.
-            if !text.starts_with('[') && text.contains(['=', ':']) {
+            // What was merely indented is still looked at, so that it isn't missed too.
+            if text.starts_with('[') {
+                self.header(number, indent, text);
+            } else if text.contains(['=', ':']) {
                 self.entry(number, indent, text);
             }
             return;

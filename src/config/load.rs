@@ -1,6 +1,6 @@
 //! From the file, the environment and the flags to one configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,7 +19,7 @@ use super::{effective, values};
 use crate::model::NodeId;
 
 /// No configuration is longer; what is, was given by mistake.
-const LARGEST_FILE: u64 = 1 << 20;
+const LARGEST_FILE: u64 = 256 << 10;
 
 /// A configuration, and what is worth knowing about it.
 #[derive(Clone, Debug)]
@@ -91,8 +91,13 @@ pub fn parse<K: AsRef<OsStr>, V: AsRef<OsStr>>(
     for mistake in std::mem::take(&mut document.mistakes) {
         report.error_at(mistake.at, mistake.message);
     }
+    let mut sections: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, section) in document.sections.iter().enumerate() {
+        sections.entry(&section.name).or_default().push(index);
+    }
     let loader = Loader {
         document: &document,
+        sections: &sections,
         environment: Environment::new(environment),
         flags: Flags::new(overrides, &mut report),
         report,
@@ -104,6 +109,8 @@ pub fn parse<K: AsRef<OsStr>, V: AsRef<OsStr>>(
 
 struct Loader<'a> {
     document: &'a Document,
+    /// Where the sections of each name stand in the document.
+    sections: &'a HashMap<&'a str, Vec<usize>>,
     environment: Environment,
     flags: Flags,
     report: Report<'a>,
@@ -138,7 +145,8 @@ impl Loader<'_> {
             config.nodes.extend(self.node(entry));
         }
         self.unlisted_nodes(&listed);
-        let labels: Vec<&str> = listed.iter().map(|node| node.label.as_str()).collect();
+        let labels = listed.iter().map(|node| node.label.as_str());
+        let labels: Vec<&str> = labels.take(check::MOST_NODES).collect();
         unknown::sections(self.document, &labels, &mut self.report);
         unknown::flags(&self.flags, &labels, &mut self.report);
         unknown::variables(&self.environment, &labels, &mut self.report);
@@ -152,7 +160,8 @@ impl Loader<'_> {
     /// one before.
     fn fill<T: Clone>(&mut self, name: &str, keys: &[Key<T>], target: &mut T) {
         let document = self.document;
-        for section in document.sections.iter().filter(|section| section.name == name) {
+        for index in self.sections.get(name).into_iter().flatten() {
+            let section = &document.sections[*index];
             match section.standing {
                 Standing::Good => self.fill_from_section(section, keys, target),
                 Standing::Repeated => self.fill_from_section(section, keys, &mut target.clone()),
@@ -285,13 +294,14 @@ impl Loader<'_> {
         let Listed { id, label, at } = listed;
         let name = format!("Node.{label}");
         let document = self.document;
-        let Some(section) = document.sections.iter().find(|section| section.name == name) else {
+        let Some(first) = self.sections.get(name.as_str()).and_then(|found| found.first()) else {
             let message = format!("Node{id} = {label}, but there is no section [{name}]");
             self.report.error_at(*at, message);
             // What flags and environment say about it is not unknown, only without effect.
             self.fill(&name, table::NODE, &mut NodeDraft::blank(label));
             return None;
         };
+        let section = &document.sections[*first];
         let mut draft = NodeDraft::blank(label);
         self.fill(&name, table::NODE, &mut draft);
         if let Some(found) = draft.id

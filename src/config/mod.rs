@@ -5,7 +5,7 @@
 //! and fits the others, or [`Diagnostics`] with all the mistakes there are, each with its place.
 //! Nothing here looks at the environment or the command line by itself.
 //!
-//! The format is that of Python's `configparser`; the reference of all keys is [`reference`].
+//! The format is that of Python's `configparser`; the reference of all keys is [`reference()`].
 
 mod check;
 mod diagnostics;
@@ -27,7 +27,8 @@ pub use load::{Loaded, load, parse};
 pub use overrides::Overrides;
 pub use reference::reference;
 pub use settings::{
-    Address, Client, Cluster, Config, Listen, Node, Role, Snapshot, Storage, StorageClass, Sync,
+    Address, Client, Cluster, Config, Listen, Node, Role, Snapshot, Storage, StorageClass,
+    SyncPolicy,
 };
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ The format of Python's `configparser`:
 - A line that begins with `#` or `;` is a comment. Behind a value there are no comments.
 - `%%` is a percent sign. References such as `%(name)s`, the section `[DEFAULT]` and values that
   go on over indented lines are errors.
-- The file is UTF-8, with or without a byte order mark, and at most 1 MiB. Lines may end in LF, CR
+- The file is UTF-8, with or without a byte order mark, and at most 256 KiB. Lines may end in LF, CR
   LF or CR.
 
 Values:

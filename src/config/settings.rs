@@ -135,14 +135,14 @@ pub struct Storage {
     /// Bytes of one segment, a multiple of 4 KiB.
     pub segment_size: u64,
     /// Whether writes are synced before they are acknowledged.
-    pub sync: Sync,
+    pub sync: SyncPolicy,
     /// Bytes that stay free on the file system; below it writes are refused.
     pub min_free_space: u64,
 }
 
 /// Whether writes are synced before they are acknowledged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sync {
+pub enum SyncPolicy {
     /// Each group commit is.
     Always,
     /// Never: a power cut may lose what was acknowledged.

@@ -15,10 +15,12 @@ pub(super) fn nearest<'a>(
         return None;
     }
     let word = word.to_lowercase();
+    let allowed = |candidate: &str| (candidate.len() / 3).max(1);
     candidates
         .into_iter()
+        .filter(|candidate| candidate.len().abs_diff(word.len()) <= allowed(candidate))
         .map(|candidate| (damerau_levenshtein(&word, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).max(1))
+        .filter(|(distance, candidate)| *distance <= allowed(candidate))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::keys::Fallback::{Absent, Required, Text as Given};
 use super::keys::{Key, Kind};
-use super::settings::{Client, Cluster, Listen, Node, Role, Snapshot, Storage, StorageClass, Sync};
+use super::settings::{
+    Client, Cluster, Listen, Node, Role, Snapshot, Storage, StorageClass, SyncPolicy,
+};
 use super::values;
 use crate::model::{MAX_ENTRY_BYTES, NodeId};
 
@@ -220,8 +222,8 @@ pub(super) const STORAGE: &[Key<Storage>] = &[
         default: Given("always"),
         kind: Kind::Choice {
             words: &["always", "none"],
-            store: |storage, word| storage.sync = [Sync::Always, Sync::None][word],
-            show: |storage| usize::from(storage.sync == Sync::None),
+            store: |storage, word| storage.sync = [SyncPolicy::Always, SyncPolicy::None][word],
+            show: |storage| usize::from(storage.sync == SyncPolicy::None),
         },
         doc: "`always`: nothing is acknowledged before it is on the disk. `none`: a power cut may \
               lose acknowledged writes; only for data that can be made again.",
@@ -457,7 +459,7 @@ impl Default for Cluster {
 /// The defaults of the reference.
 impl Default for Storage {
     fn default() -> Storage {
-        let blank = Storage { segment_size: 0, sync: Sync::Always, min_free_space: 0 };
+        let blank = Storage { segment_size: 0, sync: SyncPolicy::Always, min_free_space: 0 };
         with_defaults(blank, STORAGE)
     }
 }

@@ -151,6 +151,16 @@ fn read_by_python(files: &[String]) -> Option<Vec<Option<Content>>> {
     Some(contents)
 }
 
+/// The mistakes that aren't any to Python.
+const ON_PURPOSE: &[&str] = &[
+    "[DEFAULT] isn't supported",
+    "an indented line continues",
+    "%(...)s isn't supported",
+    "stands behind the section header",
+    "no closing",
+    "a section needs a name",
+];
+
 /// A file put together from pieces that readers of ini files see differently.
 fn random_file(random: &mut StdRng) -> String {
     const PIECES: &[&str] = &[
@@ -236,7 +246,13 @@ fn whatever_is_accepted_means_the_same_to_python() {
     };
     let mut accepted = 0;
     for (file, theirs) in files.iter().zip(theirs) {
-        let Some(ours) = content(&ini::read(file.as_bytes())) else { continue };
+        let document = ini::read(file.as_bytes());
+        let Some(ours) = content(&document) else {
+            let expected = |message: &str| ON_PURPOSE.iter().any(|mark| message.contains(mark));
+            let explained = document.mistakes.iter().any(|mistake| expected(&mistake.message));
+            assert!(explained || theirs.is_none(), "{file:?}: {:?}", document.mistakes);
+            continue;
+        };
         accepted += 1;
         assert_eq!(Some(ours), theirs, "{file:?}");
     }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Client, Cluster, Role, Snapshot, Storage, StorageClass, Sync, reference};
+use crate::config::{
+    Client, Cluster, Role, Snapshot, Storage, StorageClass, SyncPolicy, reference,
+};
 use crate::model::{ClusterId, NodeId};
 
 #[test]
@@ -58,7 +60,7 @@ fn the_shortest_file_is_one_node_and_everything_else_has_a_default() {
     assert_eq!(config.client, Client::default());
     assert!(config.cluster.pre_vote && config.cluster.check_quorum);
     assert!(!config.cluster.lease_reads);
-    assert_eq!(config.storage.sync, Sync::Always);
+    assert_eq!(config.storage.sync, SyncPolicy::Always);
     assert_eq!(config.storage.segment_size, 64 << 20);
     assert_eq!(config.snapshot.min_log_size, 64 << 20);
     assert_eq!(config.snapshot.log_ratio, 4);
@@ -133,7 +135,7 @@ fn every_key_reaches_its_field() {
     assert_eq!((cluster.max_inflight_bytes, cluster.max_batch_bytes), (1 << 20, 2 << 20));
     assert_eq!((cluster.max_unpersisted_bytes, cluster.recent_bytes), (32 << 20, 128 << 20));
     let storage =
-        Storage { segment_size: 16 << 20, sync: Sync::None, min_free_space: 1_000_000_000 };
+        Storage { segment_size: 16 << 20, sync: SyncPolicy::None, min_free_space: 1_000_000_000 };
     assert_eq!(config.storage, storage);
     let snapshot = Snapshot { min_log_size: 1 << 30, log_ratio: 2, keep_entries: 0 };
     assert_eq!(config.snapshot, snapshot);

@@ -326,7 +326,7 @@ fn a_file_of_another_kind_is_told_apart() {
     assert!(text(b"[Cluster]\nName = K\xf6ln\n").contains(
         "raft.ini:2:9: error: byte 0xf6 isn't UTF-8; save the file as UTF-8\n    2 | Name = K"
     ));
-    assert!(text(&vec![b'\n'; (1 << 20) + 1]).contains("is longer than 1MiB; no raft.ini is"));
+    assert!(text(&vec![b'\n'; (256 << 10) + 1]).contains("is longer than 256KiB; no raft.ini is"));
     let json = text(b"{\n  \"nodes\": 3,\n  \"x\": 1\n}\n");
     let expected = "raft.ini:1:1: error: this stands before the first section, such as [Cluster]";
     assert!(json.contains(expected), "{json}");
