@@ -13,6 +13,7 @@ mod entry;
 mod founding;
 mod ids;
 mod message;
+mod span;
 mod time;
 
 pub use batch::{Batch, BatchBuilder, BatchError, EntryMark};
@@ -27,6 +28,7 @@ pub use ids::{
     WriteSeq,
 };
 pub use message::{Append, AppendReply, Body, Message, PeerLevel};
+pub use span::{Span, TermRun};
 pub use time::{LogTime, Time};
 
 /// What a node must never forget: its term and whom it voted for in it (paper, figure 2).

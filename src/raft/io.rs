@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::{
     Batch, Boot, Configuration, EntryHeader, EntryKind, HardState, Index, LogId, LogTime, Member,
-    Message, NodeId, Term, WriteSeq,
+    Message, NodeId, Span, Term, TermRun, WriteSeq,
 };
 
 /// What the core is told once.
@@ -35,15 +35,6 @@ pub struct Config {
     pub max_waiting_reads: usize,
 }
 
-/// Where a run of entries of one term begins.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TermRun {
-    /// The term.
-    pub term: Term,
-    /// The first index of it.
-    pub first: Index,
-}
-
 /// What the disk held at the start. All of it is durable.
 #[derive(Clone, Debug)]
 pub struct Restored {
@@ -68,15 +59,6 @@ pub struct Restored {
 /// A name that the shell gives to a proposal, read or other request; the core only hands it back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Token(pub u64);
-
-/// Consecutive indexes, both ends included.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Span {
-    /// The first index.
-    pub first: Index,
-    /// The last index, not below `first`.
-    pub last: Index,
-}
 
 /// What happens to the core.
 #[derive(Clone, Debug)]
@@ -206,8 +188,8 @@ pub struct Write {
     pub seq: WriteSeq,
     /// The new term and vote, if they changed.
     pub hard_state: Option<HardState>,
-    /// What the log keeps of what was written before; entries above are replaced.
-    pub keep: Index,
+    /// The last entry that the log keeps of what was written before; entries above are replaced.
+    pub keep: LogId,
     /// The entries to append behind `keep`, from memory.
     pub span: Option<Span>,
 }

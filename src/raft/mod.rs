@@ -6,6 +6,5 @@
 mod io;
 
 pub use io::{
-    Config, Event, Input, Output, PeerStatus, Refusal, Restored, RoleKind, Span, Status, TermRun,
-    Token, Write,
+    Config, Event, Input, Output, PeerStatus, Refusal, Restored, RoleKind, Status, Token, Write,
 };

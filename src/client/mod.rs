@@ -1,0 +1,1 @@
+//! The client library: blocking, with pipelining, three outcomes for every request.
