@@ -39,6 +39,7 @@ struct Weather {
     crashes_one_in: u64,
     cuts_one_in: u64,
     disk_waits: u64,
+    campaigns_one_in: u64,
 }
 
 struct Cluster {
@@ -215,7 +216,7 @@ impl Cluster {
         });
         let configuration = Configuration::new(seats.collect());
         let base = if chance.one_in(4) { LogId::new(Term(2), Index(7)) } else { LogId::ORIGIN };
-        let (pre_vote, check_quorum) = (!chance.one_in(4), !chance.one_in(4));
+        let (pre_vote, check_quorum) = (chance.one_in(2), !chance.one_in(4));
         let hosts = (1..=count).map(|id| {
             let mut config = config(member(id));
             (config.pre_vote, config.check_quorum) = (pre_vote, check_quorum);
@@ -240,7 +241,8 @@ impl Cluster {
             doubles_one_in: chance.pick(&[5, 20, 1000]),
             crashes_one_in: chance.pick(&[60, 200, 1000]),
             cuts_one_in: chance.pick(&[50, 300]),
-            disk_waits: chance.pick(&[1, 3, 10]),
+            disk_waits: chance.pick(&[1, 3, 10, 30]),
+            campaigns_one_in: chance.pick(&[1, 5, 20]),
         };
         let facts = Facts { seed, base, ..Facts::default() };
         let (network, cut) = (Vec::new(), BTreeSet::new());
@@ -390,7 +392,7 @@ impl Cluster {
         let members: Vec<Member> = self.hosts.iter().map(Host::me).collect();
         let peer = self.chance.pick(&members);
         let input = match self.chance.below(6) {
-            0 => Input::Campaign,
+            0 if self.chance.one_in(self.weather.campaigns_one_in) => Input::Campaign,
             1 => Input::Transfer { token, to: self.chance.one_in(2).then_some(peer.id) },
             2 => Input::Disconnected(peer),
             3 => Input::Connected { peer, boot: Boot(1) },
