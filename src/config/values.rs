@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::settings::Listen;
-use crate::model::{ClusterId, NodeId};
+use crate::model::{ClusterId, MAX_ADDRESS_BYTES, NodeId};
 
 /// The units of a duration and how many milliseconds each has, the largest first.
 const DURATION_UNITS: &[(&str, u64)] =
@@ -25,8 +25,9 @@ const SIZE_UNITS: &[(&str, u64)] = &[
     ("KB", 1_000),
 ];
 
-/// The longest host name (RFC 1035, section 2.3.4, without the dot at its end).
-const LONGEST_HOST: usize = 253;
+/// The longest host name. RFC 1035 allows 253 bytes; with a port it must fit into a member's
+/// address in the cluster's configuration.
+const LONGEST_HOST: usize = MAX_ADDRESS_BYTES as usize - ":65535".len();
 
 /// The longest label of a node or name of a cluster, in bytes.
 pub(super) const LONGEST_NAME: usize = 64;
@@ -237,6 +238,15 @@ mod tests {
         for wrong in ["", "a b", "127.0.0", "10.0.0.256", "a..b", "a:1", "x/y", "[::1", ":::"] {
             assert!(parse_host(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_longest_host_and_port_fit_into_a_members_address() {
+        let longest = format!("{}.example", "a.".repeat(120) + "b");
+        assert_eq!(longest.len(), LONGEST_HOST);
+        let host = parse_host(&longest).unwrap();
+        assert!(show_address(&host, u16::MAX).len() <= usize::from(MAX_ADDRESS_BYTES));
+        assert!(parse_host(&format!("{longest}s")).is_err());
     }
 
     #[test]
