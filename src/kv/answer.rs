@@ -316,9 +316,14 @@ fn put_version(kind: u8, version: u64, out: &mut impl PutBytes) {
     out.put_u64_le(version);
 }
 
-/// Begins the answer with values; their count comes next.
+/// Begins an answer with values; their count, of 4 bytes, comes next.
 pub(super) fn put_values_head(out: &mut impl PutBytes) {
     out.put_u8(VALUES);
+}
+
+/// The encoded length of one value of an answer with values.
+pub(super) fn value_bytes(item: Option<Item<'_>>) -> usize {
+    1 + item.map_or(0, |item| 8 + 8 + 4 + item.value.len())
 }
 
 /// One value of an answer with values.
@@ -339,6 +344,11 @@ const PAGE_KEY: u8 = 1;
 const PAGE_ITEM: u8 = 2;
 const PAGE_CURSOR: u8 = 3;
 const PAGE_LAST: u8 = 0;
+
+/// The encoded length of one key of a page.
+pub(super) fn page_item_bytes(item: PageItem<'_>) -> usize {
+    1 + 4 + item.key.len() + 8 + 8 + item.value.map_or(0, |value| 4 + value.len())
+}
 
 /// One key of a page.
 pub(super) fn put_page_item(item: PageItem<'_>, out: &mut impl PutBytes) {

@@ -5,11 +5,17 @@
 
 mod answer;
 mod command;
+mod hash;
 mod keeper;
+mod key;
 mod machine;
 mod point;
 mod query;
+mod session;
 mod settings;
+mod state;
+mod store;
+mod view;
 
 pub use answer::{Answer, Found, Item, PageItem, Refusal, SessionState, TOLD_VALUE_BYTES};
 pub use command::{
@@ -17,10 +23,11 @@ pub use command::{
     Rejected, SessionId, SessionPart, check_command,
 };
 pub use keeper::{KEPT_POINTS, PointKeeper, Verdict};
-pub use machine::{Applied, ApplyError, Machine, View};
+pub use machine::{Applied, ApplyError, Machine};
 pub use point::{FEATURE_LEVEL, FeatureLevel, Point, PointReport};
 pub use query::{MAX_ANSWER_BYTES, MAX_KEYS, Query, Scan};
 pub use settings::{Settings, check_settings};
+pub use view::View;
 
 /// How many numbers of a session, from the lowest that is waited for, can be in use at a time.
 pub const SESSION_WINDOW: u64 = 1024;
