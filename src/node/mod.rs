@@ -2,7 +2,10 @@
 //!
 //! [`run`] starts a node and runs it until it stops.
 
+mod deadlines;
+mod driver;
 mod exit;
+mod outbound;
 mod start;
 
 pub use exit::Exit;

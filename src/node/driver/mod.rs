@@ -1,0 +1,6 @@
+//! The driver.
+
+mod files;
+mod gathering;
+mod log;
+mod recent;
