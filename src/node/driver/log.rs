@@ -137,7 +137,7 @@ impl Log {
     }
 
     /// Whether nothing is with the log thread and nothing waits for it.
-    pub(crate) const fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.given.is_none() && self.full.is_none() && self.gathering.is_empty()
     }
 
