@@ -1,0 +1,44 @@
+//! How the core stands, for people and for the shell.
+
+use super::core::{Raft, Role};
+use super::io::{PeerStatus, Status};
+
+impl Raft {
+    /// How the core stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let leading = match &self.role {
+            Role::Leader(leading) => Some(leading),
+            _ => None,
+        };
+        Status {
+            role: self.role.kind(),
+            term: self.gates.term(),
+            vote: self.gates.vote(),
+            leader: self.leader(),
+            voter: self.is_voter(),
+            base: self.log.base(),
+            last: self.log.last(),
+            durable: self.gates.durable_index(),
+            commit: self.commit,
+            applied: self.applied,
+            log_time: self.clock.read(self.now),
+            configuration: (self.configurations.index(), self.configurations.current().clone()),
+            committed_in_term: leading.is_some_and(|leading| self.commit >= leading.term_start),
+            transferring: leading
+                .and_then(|leading| leading.handover.as_ref())
+                .map(|handover| handover.target),
+            peers: leading.map_or_else(Vec::new, |leading| {
+                let peers = leading.peers.iter().map(|progress| PeerStatus {
+                    member: progress.member,
+                    matched: progress.matched,
+                    next: progress.next,
+                    inflight_bytes: progress.window.bytes(),
+                    heard_ago: progress.was_heard.then(|| self.now.since(progress.heard)),
+                    round_trip: progress.round_trip,
+                });
+                peers.collect()
+            }),
+        }
+    }
+}
