@@ -2,8 +2,31 @@
 
 use super::core::{Raft, Role};
 use super::io::{PeerStatus, Status};
+use crate::model::{LogTime, Member, Term};
 
 impl Raft {
+    /// The term that this node leads, if it leads. What was proposed under it and isn't
+    /// committed is undecided once this says something else.
+    #[must_use]
+    pub const fn leads(&self) -> Option<Term> {
+        match self.role {
+            Role::Leader(_) => Some(self.gates.term()),
+            _ => None,
+        }
+    }
+
+    /// The term, and who leads in it, if known.
+    #[must_use]
+    pub const fn term_and_leader(&self) -> (Term, Option<Member>) {
+        (self.gates.term(), self.leader())
+    }
+
+    /// The time that an entry made now would carry.
+    #[must_use]
+    pub fn log_time(&self) -> LogTime {
+        self.clock.read(self.now)
+    }
+
     /// How the core stands.
     #[must_use]
     pub fn status(&self) -> Status {
