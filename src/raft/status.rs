@@ -1,8 +1,10 @@
 //! How the core stands, for people and for the shell.
 
+use std::time::Duration;
+
 use super::core::{Raft, Role};
 use super::io::{PeerStatus, Status};
-use crate::model::{LogTime, Member, Term};
+use crate::model::{Configuration, Index, LogTime, Member, Term};
 
 impl Raft {
     /// The term that this node leads, if it leads. What was proposed under it and isn't
@@ -19,6 +21,21 @@ impl Raft {
     #[must_use]
     pub const fn term_and_leader(&self) -> (Term, Option<Member>) {
         (self.gates.term(), self.leader())
+    }
+
+    /// The configuration in force and the index that it stands at.
+    #[must_use]
+    pub fn configuration(&self) -> (Index, &Configuration) {
+        (self.configurations.index(), self.configurations.current())
+    }
+
+    /// How long ago a leader's word was heard: zero on the leader itself, `None` if it never was.
+    #[must_use]
+    pub fn leader_heard_ago(&self) -> Option<Duration> {
+        match self.role {
+            Role::Leader(_) => Some(Duration::ZERO),
+            _ => self.leader_heard.map(|heard| self.now.since(heard)),
+        }
     }
 
     /// The time that an entry made now would carry.
