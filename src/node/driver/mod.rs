@@ -1,6 +1,9 @@
 //! The driver.
 
+mod clients;
 mod files;
 mod gathering;
 mod log;
+mod proposals;
+mod reads;
 mod recent;
