@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::core::{Raft, Role};
 use super::io::{PeerStatus, Status};
-use crate::model::{Configuration, Index, LogTime, Member, Term};
+use crate::model::{Configuration, Index, LogId, LogTime, Member, Term};
 
 impl Raft {
     /// The term that this node leads, if it leads. What was proposed under it and isn't
@@ -36,6 +36,19 @@ impl Raft {
             Role::Leader(_) => Some(Duration::ZERO),
             _ => self.leader_heard.map(|heard| self.now.since(heard)),
         }
+    }
+
+    /// What a power cut would leave: the term, and the last entry of the log.
+    #[must_use]
+    pub fn durable(&self) -> (Term, LogId) {
+        let last = self.log.id(self.gates.durable_index());
+        (self.gates.durable_term(), last.expect("what is durable is in the log"))
+    }
+
+    /// Whether the log and the term are durable as they are.
+    #[must_use]
+    pub fn is_all_durable(&self) -> bool {
+        self.gates.vote_is_durable() && self.gates.durable_index() == self.log.last_index()
     }
 
     /// The time that an entry made now would carry.
