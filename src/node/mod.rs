@@ -3,7 +3,7 @@
 //! [`run`] starts a node and runs it until it stops.
 
 mod deadlines;
-mod driver;
+pub mod driver;
 mod exit;
 mod outbound;
 mod start;

@@ -24,6 +24,9 @@ pub(crate) struct Clients {
     by_id: BTreeMap<ClientId, Client>,
     /// Those that have something to be sent.
     dirty: Vec<ClientId>,
+    /// Who waits for a hand-over of leadership to end, by its number.
+    transfers: BTreeMap<u64, (ClientId, u64)>,
+    last_transfer: u64,
 }
 
 #[derive(Debug, Default)]
@@ -37,9 +40,33 @@ struct Client {
 }
 
 impl Clients {
+    /// There is a new client.
+    pub(crate) fn connect(&mut self, client: ClientId) {
+        self.by_id.insert(client, Client::default());
+    }
+
+    /// How many clients there are.
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.by_id.len()).unwrap_or(u32::MAX)
+    }
+
+    /// A client waits for a hand-over of leadership; tells its number, at least 1.
+    pub(crate) fn note_transfer(&mut self, client: ClientId, request: u64) -> u64 {
+        self.last_transfer += 1;
+        self.transfers.insert(self.last_transfer, (client, request));
+        self.last_transfer
+    }
+
+    /// Who waits for the hand-over with this number.
+    pub(crate) fn take_transfer(&mut self, number: u64) -> Option<(ClientId, u64)> {
+        self.transfers.remove(&number)
+    }
+
     /// A client asks for something.
     pub(crate) fn asks(&mut self, client: ClientId) {
-        self.by_id.entry(client).or_default().unanswered += 1;
+        if let Some(state) = self.by_id.get_mut(&client) {
+            state.unanswered += 1;
+        }
     }
 
     /// The client is gone, and with it what waits for it.
@@ -101,10 +128,5 @@ impl Clients {
             }
         }
         None
-    }
-
-    /// How many requests aren't answered.
-    pub(crate) fn unanswered(&self) -> usize {
-        self.by_id.values().map(|state| state.unanswered).sum()
     }
 }

@@ -108,9 +108,7 @@ impl Peers {
         let read = peer.read.as_ref().and_then(|batch| batch.slice(span.first, span.last));
         let mut at = prev;
         for piece in read.into_iter().chain(recent.slices(span)) {
-            if piece.first().index <= at.index {
-                continue;
-            }
+            let Some(piece) = piece.slice(at.index.next(), span.last) else { continue };
             assert!(piece.first().index == at.index.next(), "the entries of {span:?} are at hand");
             let last = piece.last();
             for append in split_append(at, commit, piece) {
