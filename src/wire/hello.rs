@@ -398,6 +398,13 @@ impl Greeting {
         }
     }
 
+    const fn with_article(self) -> &'static str {
+        match self {
+            Greeting::Hello => "a hello",
+            Greeting::Answer => "an answer to the hello",
+        }
+    }
+
     const fn magic(self) -> [u8; 8] {
         match self {
             Greeting::Hello => HELLO_MAGIC,
@@ -435,12 +442,13 @@ impl Greeting {
     }
 
     fn not_magic(self, stream: &[u8]) -> WireError {
-        let (other, both) = match self {
-            Greeting::Hello => (Greeting::Answer, "answer"),
-            Greeting::Answer => (Greeting::Hello, "called"),
+        let other = match self {
+            Greeting::Hello => Greeting::Answer,
+            Greeting::Answer => Greeting::Hello,
         };
-        if stream.starts_with(&other.magic()) {
-            return WireError::Crossed { expected: self.name(), found: other.name(), both };
+        if other.may_begin(stream) {
+            let (expected, found) = (self.with_article(), other.with_article());
+            return WireError::Crossed { expected, found };
         }
         WireError::Foreign(super::Foreign::recognise(stream))
     }

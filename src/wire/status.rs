@@ -195,39 +195,33 @@ pub struct HealthReason {
     pub message: String,
 }
 
-/// Appends the fields of a status to `out`.
-///
-/// # Panics
-///
-/// If a list is longer than a cluster has seats.
+/// Appends the fields of a status to `out`; lists that are longer than a status holds are cut.
 pub(super) fn put(status: &StatusReply, out: &mut BytesMut) {
     put_identity(status, out);
     put_log(status, out);
     put_storage_and_state(status, out);
     out.put_u64_le(status.configuration_index.0);
     status.configuration.encode(out);
-    put_count(status.peers.len(), MAX_SEATS, out);
-    for peer in &status.peers {
+    for peer in put_count(&status.peers, MAX_SEATS, out) {
         put_peer(peer, out);
     }
-    put_count(status.waits_for.len(), MAX_SEATS, out);
-    for awaited in &status.waits_for {
+    for awaited in put_count(&status.waits_for, MAX_SEATS, out) {
         out.put_u16_le(awaited.id.number());
         fields::put_short_text(&awaited.address, out);
         fields::put_text(&awaited.why, out);
     }
-    let reasons = &status.reasons[..status.reasons.len().min(MAX_REASONS as usize)];
-    put_count(reasons.len(), MAX_REASONS, out);
-    for reason in reasons {
+    for reason in put_count(&status.reasons, MAX_REASONS, out) {
         fields::put_short_text(&reason.code, out);
         fields::put_node_or_none(reason.node, out);
         fields::put_text(&reason.message, out);
     }
 }
 
-fn put_count(count: usize, most: u32, out: &mut BytesMut) {
-    assert!(count <= most as usize, "a list of {count} in a status");
-    out.put_u32_le(count as u32);
+/// Writes the count of what is told of `list`, and gives that part.
+fn put_count<'a, T>(list: &'a [T], most: u32, out: &mut BytesMut) -> &'a [T] {
+    let told = &list[..list.len().min(most as usize)];
+    out.put_u32_le(told.len() as u32);
+    told
 }
 
 fn put_identity(status: &StatusReply, out: &mut BytesMut) {
