@@ -34,9 +34,9 @@ pub enum Verdict {
 }
 
 impl PointKeeper {
-    /// Takes in what `member`, maybe this node itself, reports. A report at or below its last
-    /// one is dropped, unless it contradicts what the member said of the same point: then the
-    /// newer one stands.
+    /// Takes in what `member`, maybe this node itself, reports of a point that is committed. A
+    /// report of the same point as its last one takes that one's place; one of an earlier point
+    /// is dropped.
     pub fn hear(&mut self, member: Member, report: PointReport) {
         let reports = self.reports.entry(member).or_default();
         match reports.back_mut() {

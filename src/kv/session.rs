@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use super::answer::{Refusal, SessionState};
+use super::answer::SessionState;
 use super::command::{SessionId, SessionPart};
 use super::hash::ElementHash;
 use super::key::Key;
+use super::refusal::Refusal;
 use super::settings::{MIN_ANSWER_BYTES, Settings};
 use super::{ANSWER_OVERHEAD, SESSION_WINDOW, TOLD_VALUE_BYTES};
 use crate::model::{Index, LogId, LogTime};
@@ -34,8 +35,9 @@ const _: () = assert!(SESSION_WINDOW * (LONGEST_ANSWER + ANSWER_OVERHEAD) <= MIN
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sessions {
     table: OrdMap<Key, Session>,
-    /// The same sessions by the entry of their last activity, the longest inactive first.
-    by_activity: OrdMap<Index, Key>,
+    /// The same sessions by the entry of their last activity, the longest inactive first, with
+    /// the time of it.
+    by_activity: OrdMap<Index, (LogTime, Key)>,
     /// The latest opening time among all sessions that were forgotten. No session opens with
     /// this time or an earlier one.
     forgotten: LogTime,
@@ -184,9 +186,8 @@ impl Sessions {
 
     /// When the next session expires.
     pub(super) fn due(&self, settings: &Settings) -> Option<LogTime> {
-        let (_, name) = self.by_activity.get_min()?;
-        let session = self.table.get(name).expect("both maps hold the same sessions");
-        Some(session.active.time + settings.session_timeout)
+        let (_, (active_at, _)) = self.by_activity.get_min()?;
+        Some(*active_at + settings.session_timeout)
     }
 
     /// What is remembered of the session of this name.
@@ -241,7 +242,7 @@ impl Sessions {
         let session =
             Session { opened_at: id.opened_at, lowest, active: now, answers: OrdMap::new() };
         self.sum = self.sum.wrapping_add(element(id.name, &session));
-        self.by_activity.insert(now.id.index, Key::new(id.name));
+        self.by_activity.insert(now.id.index, (now.time, Key::new(id.name)));
         self.table.insert(Key::new(id.name), session);
     }
 
@@ -260,12 +261,13 @@ impl Sessions {
         session.lowest = lowest;
         session.active = now;
         self.sum = self.sum.wrapping_add(element(name, session));
-        let key = self.by_activity.remove(&before).expect("both maps hold the same sessions");
-        self.by_activity.insert(now.id.index, key);
+        let (_, key) = self.by_activity.remove(&before).expect("both maps hold the same sessions");
+        self.by_activity.insert(now.id.index, (now.time, key));
     }
 
     fn forget_oldest(&mut self) {
-        let (_, name) = self.by_activity.get_min().expect("there is one to be forgotten").clone();
+        let (_, (_, name)) = self.by_activity.get_min().expect("there is one to be forgotten");
+        let name = name.clone();
         let session = self.remove(name.bytes()).expect("both maps hold the same sessions");
         self.forgotten = self.forgotten.max(session.opened_at);
     }
