@@ -3,8 +3,10 @@
 //! [`run`] starts a node and runs it until it stops.
 
 mod deadlines;
+mod door;
 pub mod driver;
 mod exit;
+mod forming;
 mod outbound;
 mod start;
 
