@@ -2,13 +2,19 @@
 //!
 //! [`run`] starts a node and runs it until it stops.
 
+mod calls;
+mod connection;
 mod deadlines;
 mod door;
 pub mod driver;
 mod exit;
 mod forming;
+mod links;
+mod opening;
 mod outbound;
+mod sockets;
 mod start;
+mod threads;
 
 pub use exit::Exit;
 pub use start::{Banner, Start, run};
