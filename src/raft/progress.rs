@@ -92,6 +92,14 @@ impl Progress {
         risen
     }
 
+    /// It knows of `matched` only, although more was acknowledged: it has started again, or stopped
+    /// following for a while. Without being asked it would never learn what it may commit.
+    pub(super) fn remind(&mut self, matched: Index) {
+        if self.pace == Pace::Replicate && matched < self.matched {
+            self.probe(None);
+        }
+    }
+
     /// Its log doesn't hold the entry at `rejected`; `next` is what may follow where the logs
     /// meet. An answer that was overtaken changes nothing.
     pub(super) fn conflict(&mut self, rejected: Index, next: Index) {
@@ -109,22 +117,13 @@ impl Progress {
         self.pace = Pace::Busy { asked: now };
     }
 
-    /// What was on its way may be lost: ask where the logs meet.
-    pub(super) fn reset(&mut self) {
-        self.lost_everything();
-        self.probe(None);
-    }
-
-    /// There is no connection: as [`Progress::reset`], but there is no hurry.
-    pub(super) fn lost(&mut self, now: Time) {
-        self.lost_everything();
-        self.probe(Some(now));
-    }
-
-    fn lost_everything(&mut self) {
-        self.next = self.matched.next();
+    /// What was on its way may be lost: ask whether all of it came, at once or where it was last
+    /// `asked`. If it didn't, the answer says where to go on; nothing is asked below `base`.
+    pub(super) fn reset(&mut self, base: Index, asked: Option<Time>) {
+        self.next = self.next.max(base.next());
         self.reading = None;
         self.behind = false;
+        self.probe(asked);
     }
 
     fn probe(&mut self, asked: Option<Time>) {
@@ -228,12 +227,16 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_connection_goes_back_to_what_is_durable() {
+    fn a_new_connection_asks_whether_all_came_and_goes_back_to_what_did() {
         let mut progress = progress(1);
         levels(&mut progress, 0, 0);
         send(&mut progress, 8);
         levels(&mut progress, 8, 3);
-        progress.reset();
-        assert_eq!((progress.next, progress.window.messages()), (Index(4), 0));
+        progress.reset(Index(0), None);
+        assert_eq!((progress.next, progress.window.messages()), (Index(9), 0));
+        progress.conflict(Index(8), Index(6));
+        assert_eq!((progress.next, progress.pace), (Index(6), Pace::Probe { asked: None }));
+        progress.conflict(Index(8), Index(2));
+        assert_eq!(progress.next, Index(4), "what is durable stays");
     }
 }

@@ -206,6 +206,7 @@ impl Raft {
             if let Some((_, begun)) = leading.rounds.iter().find(|(timed, _)| *timed == round) {
                 progress.round_trip = Some(now.since(*begun));
             }
+            progress.remind(matched);
         }
         self.hear_levels(from, matched, durable);
     }
@@ -284,7 +285,7 @@ impl Sender<'_> {
         // On a connection that keeps the order this happens only when something stands still.
         let patience = self.config.election_timeout;
         if progress.window.waiting_since().is_some_and(|since| self.now >= since + patience) {
-            progress.reset();
+            progress.reset(self.log.base().index, None);
         }
         match progress.pace {
             Pace::Probe { asked } => {

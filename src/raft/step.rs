@@ -83,21 +83,22 @@ impl Raft {
     pub(super) fn connected(&mut self, peer: Member, boot: Boot) {
         let known = self.boots.entry(peer).or_insert(boot);
         *known = boot.max(*known);
+        let base = self.log.base().index;
         if let Role::Leader(leading) = &mut self.role {
             if let Some(progress) = leading.peer_mut(peer) {
-                progress.reset();
+                progress.reset(base, None);
             }
-        } else if self.configurations.current().seat(peer).is_some() {
+        } else if peer != self.config.me && self.configurations.current().seat(peer).is_some() {
             self.canvass(peer);
         }
     }
 
     pub(super) fn disconnected(&mut self, peer: Member) {
-        let now = self.now;
+        let (base, now) = (self.log.base().index, self.now);
         if let Role::Leader(leading) = &mut self.role
             && let Some(progress) = leading.peer_mut(peer)
         {
-            progress.lost(now);
+            progress.reset(base, Some(now));
         }
     }
 }
