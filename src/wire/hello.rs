@@ -71,7 +71,7 @@ impl VersionRange {
     }
 }
 
-/// What a connection is for.
+/// What a connection is for: the role that the hello names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Purpose {
     /// Messages between members.
@@ -303,7 +303,7 @@ fn read_party(reader: &mut ByteReader<'_>) -> Result<(Party, Addressed, Purpose)
     let term = fields::term(reader, "term")?;
     let last = fields::log_id(reader, ["last term", "last index"])?;
     let to = read_optional_member(reader, ["addressed node", "addressed incarnation"])?;
-    let purpose = match reader.u8("purpose")? {
+    let purpose = match reader.u8("role")? {
         PEER => Purpose::Peer,
         CLIENT => Purpose::Client,
         other => Purpose::Unknown(other),

@@ -164,9 +164,10 @@ pub(super) fn founding_replies() -> Vec<(&'static str, FoundingReply)> {
 
 pub(super) fn requests() -> Vec<(&'static str, Request)> {
     let request = |body| Request { id: 1, timeout_ms: 5_000, body };
-    let query = Bytes::from_static(b"query");
+    let command = Bytes::from_static(b"\x01\x00\x06\0\0\0user:1\x03\0\0\0ann");
+    let query = Bytes::from_static(b"\x01\x01\0\0\0\x06\0\0\0user:1");
     vec![
-        ("request write", request(RequestBody::Write(Bytes::from_static(b"command")))),
+        ("request write", request(RequestBody::Write(command))),
         (
             "request read",
             request(RequestBody::Read { consistency: Consistency::Linearizable, query }),
@@ -179,11 +180,12 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
 
 pub(super) fn replies() -> Vec<(&'static str, Reply)> {
     let reply = |body| Reply { id: 1, body };
-    let answer = Bytes::from_static(b"answer");
+    let put = Bytes::from_static(b"\x01\x03\0\0\0\0\0\0\0");
+    let answer = Bytes::from_static(b"\x20\x01\0\0\0\0");
     let leader = LeaderHint { id: node(2), term: Term(7), address: "10.0.0.2:3111".to_owned() };
     let refused = |code, leader, text: &str| ReplyBody::Refused { code, leader, text: text.into() };
     vec![
-        ("reply done", reply(ReplyBody::Done { at: log_id(7, 812), answer: answer.clone() })),
+        ("reply done", reply(ReplyBody::Done { at: log_id(7, 812), answer: put })),
         (
             "reply answer",
             reply(ReplyBody::Answer {
@@ -274,6 +276,9 @@ pub(super) fn frames() -> Vec<(&'static str, Traffic, Bytes, Incoming)> {
         let bytes = message_bytes(Term(7), &body);
         frames.push((name, Traffic::Peers, bytes, Incoming::Message { term: Term(7), body }));
     }
+    let (index, hash) = (Index(800), 0x0123_4567_89ab_cdef);
+    let bytes = encoded(|out| encode_point_report(index, hash, out));
+    frames.push(("point_report", Traffic::Peers, bytes, Incoming::PointReport { index, hash }));
     let offer = FoundingOffer::new(founding_batch()).unwrap();
     let bytes = encoded(|out| offer.encode(out));
     frames.push(("founding", Traffic::Peers, bytes, Incoming::Founding(offer)));
@@ -315,6 +320,9 @@ pub(super) fn encoded(write: impl FnOnce(&mut BytesMut)) -> Bytes {
 pub(super) fn encode_again(incoming: &Incoming) -> Bytes {
     match incoming {
         Incoming::Message { term, body } => message_bytes(*term, body),
+        Incoming::PointReport { index, hash } => {
+            encoded(|out| encode_point_report(*index, *hash, out))
+        }
         Incoming::Founding(offer) => encoded(|out| offer.encode(out)),
         Incoming::FoundingReply(reply) => encoded(|out| reply.encode(out)),
         Incoming::Request(request) => encoded(|out| request.encode(out)),
