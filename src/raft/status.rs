@@ -38,6 +38,18 @@ impl Raft {
         }
     }
 
+    /// The last entry of the log.
+    #[must_use]
+    pub fn last(&self) -> LogId {
+        self.log.last()
+    }
+
+    /// Up to where the log is committed, as far as this node knows.
+    #[must_use]
+    pub const fn commit(&self) -> Index {
+        self.commit
+    }
+
     /// What a power cut would leave: the term, and the last entry of the log.
     #[must_use]
     pub fn durable(&self) -> (Term, LogId) {
