@@ -367,6 +367,12 @@ impl Driver {
         &self.machine
     }
 
+    /// Whether nothing is with the log thread and nothing waits for it.
+    #[must_use]
+    pub fn is_log_idle(&self) -> bool {
+        self.log.is_idle()
+    }
+
     /// Other limits hold from now on.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
