@@ -126,7 +126,7 @@ impl Raft {
         let Role::Follower(following) = &self.role else {
             return Fit::Impossible("entries for a node that doesn't follow");
         };
-        let fixed = self.commit.max(following.matched);
+        let fixed = self.commit.max(following.matched).max(self.configurations.oldest_index());
         let prev = append.prev;
         let differs = |id: LogId| self.log.term(id.index).is_some_and(|term| term != id.term);
         if prev.index <= fixed {

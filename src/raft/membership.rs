@@ -48,6 +48,12 @@ impl Configurations {
         self.stack.back().expect("there always is a configuration").0
     }
 
+    /// Where the oldest that is kept stands: in the founding entry, at the base of the log, or
+    /// where it is applied. It is the cluster's own, and is never replaced.
+    pub(super) fn oldest_index(&self) -> Index {
+        self.stack.front().expect("there always is a configuration").0
+    }
+
     pub(super) const fn voters(&self) -> &Voters {
         &self.voters
     }

@@ -16,6 +16,7 @@ mod quorum;
 mod random;
 mod reads;
 mod replication;
+mod sending;
 mod stamp;
 mod status;
 mod step;

@@ -78,11 +78,13 @@ impl Progress {
     pub(super) fn levels(&mut self, matched: Index, durable: Index, now: Time) -> bool {
         let risen = durable > self.matched;
         self.matched = self.matched.max(durable);
-        let follows = matched.next() >= self.next;
-        match self.pace {
-            Pace::Probe { .. } if follows => self.pace = Pace::Replicate,
-            Pace::Busy { .. } if follows || risen => self.pace = Pace::Replicate,
-            _ => {}
+        let goes_on = match self.pace {
+            Pace::Probe { .. } => matched.next() >= self.next,
+            Pace::Busy { .. } => risen || matched >= self.next,
+            Pace::Replicate => true,
+        };
+        if goes_on {
+            self.pace = Pace::Replicate;
         }
         if self.pace == Pace::Replicate {
             self.next = self.next.max(matched.next());
@@ -224,6 +226,19 @@ mod tests {
         progress.pace = Pace::Probe { asked: Some(NOW) };
         progress.conflict(Index(99), Index(40));
         assert_eq!(progress.pace, Pace::Probe { asked: Some(NOW) });
+    }
+
+    #[test]
+    fn who_is_busy_is_left_alone_until_its_level_rises() {
+        let mut progress = progress(5);
+        progress.busy(Index(4), NOW);
+        levels(&mut progress, 4, 0);
+        assert_eq!(progress.pace, Pace::Busy { asked: NOW });
+        levels(&mut progress, 4, 1);
+        assert_eq!((progress.pace, progress.next), (Pace::Replicate, Index(5)));
+        progress.busy(Index(4), NOW);
+        levels(&mut progress, 6, 1);
+        assert_eq!((progress.pace, progress.next), (Pace::Replicate, Index(7)));
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn every_script_gives_its_golden_result() {
     let rewrite = std::env::var_os("REWRITE_SCRIPTS").is_some();
     let mut failures = Vec::new();
     let scripts = scripts();
-    assert!(scripts.len() > 10, "the scripts weren't found");
+    assert!(scripts.len() > 20, "the scripts weren't found");
     for path in scripts {
         let name = path.file_name().expect("a file").to_string_lossy().into_owned();
         let golden = std::fs::read_to_string(&path).expect("a script is readable");

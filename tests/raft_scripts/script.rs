@@ -10,8 +10,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use raft_node::model::{
-    Body, Boot, Configuration, EntryHeader, EntryKind, HardState, Incarnation, Index, LogId,
-    LogTime, Member, Message, NodeId, Seat, Standing, Term,
+    AppendReply, Body, Boot, Configuration, EntryHeader, EntryKind, HardState, Incarnation, Index,
+    LogId, LogTime, Member, Message, NodeId, Round, Seat, Standing, Term,
 };
 use raft_node::raft::{Input, Token};
 
@@ -139,9 +139,10 @@ impl World {
         writeln!(self.printed, "{line}").expect("into a string");
     }
 
-    /// `cluster 3 [vacant=N] [option=value ...]`: nodes 1 to 3 that hold the founding entry and
-    /// run.
+    /// `cluster 3 [vacant=N] [option=value ...]`: a world of its own, with nodes 1 to 3 that hold
+    /// the founding entry and run.
     fn cluster(&mut self, arguments: &Arguments<'_>) {
+        *self = World::default();
         let count: u16 = arguments.node();
         let vacant = arguments.number("vacant", 0);
         let seats = (1..=count).map(|id| {
@@ -318,8 +319,10 @@ impl World {
             let total = self.network.iter().filter(|message| matching(message)).count();
             let at: usize = arguments.number("at", 1) - 1;
             let count = arguments.number("count", usize::MAX).min(total.saturating_sub(at));
-            for _ in 0..count {
+            for done in 0..count {
                 let mut places = self.network.iter().enumerate();
+                // What is delivered or lost makes way for the next.
+                let at = if name == "double" { at + done } else { at };
                 let place = places.by_ref().filter(|(_, message)| matching(message)).nth(at);
                 let Some((place, _)) = place else { break };
                 match name {
@@ -351,6 +354,20 @@ impl World {
         let id = |name: &str| arguments.named.get(name).map_or(LogId::ORIGIN, |text| log_id(text));
         let body = match arguments.plain[1] {
             "vote" => Body::Vote { last: id("last"), transfer: false },
+            "vote-reply" => Body::VoteReply { granted: true },
+            "pre-vote-reply" => {
+                let candidate_term = Term(arguments.number("for", 0));
+                Body::PreVoteReply { candidate_term, granted: true }
+            }
+            "accepted" => Body::AppendReply(AppendReply::Accepted {
+                matched: Index(arguments.number("matched", 0)),
+                durable: Index(arguments.number("durable", 0)),
+            }),
+            "heartbeat-reply" => Body::HeartbeatReply {
+                round: Round(arguments.number("round", 0)),
+                matched: Index::ZERO,
+                durable: Index::ZERO,
+            },
             "timeout-now" => Body::TimeoutNow,
             "append" => {
                 let prev = id("prev");
@@ -398,6 +415,8 @@ impl World {
         for link in links {
             if name == "cut" {
                 self.cut.insert(link);
+                self.network
+                    .retain(|message| (message.from.id.number(), message.to.id.number()) != link);
             } else {
                 self.cut.remove(&link);
             }
@@ -463,7 +482,8 @@ impl World {
         for line in lines {
             self.print(&format!("  {id}: {line}"));
         }
-        self.network.extend(sent);
+        let link = |message: &Message| (message.from.id.number(), message.to.id.number());
+        self.network.extend(sent.into_iter().filter(|message| !self.cut.contains(&link(message))));
     }
 }
 

@@ -101,7 +101,10 @@ pub(super) fn output(host: &Host, output: &Output) -> Option<String> {
                 .filter_map(|index| host.entry(raft_node::model::Index(index)))
                 .map(entry)
                 .collect();
-            format!("apply {}", shown.join(" "))
+            match &shown[..] {
+                [first, .., last] if shown.len() > 8 => format!("apply {first} .. {last}"),
+                _ => format!("apply {}", shown.join(" ")),
+            }
         }
         Output::ReadAt { token, index } => format!("read #{} at {index}", token.0),
         Output::Transferred(token) => format!("transferred #{}", token.0),
