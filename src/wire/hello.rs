@@ -4,8 +4,8 @@ use bytes::{BufMut, BytesMut};
 
 use super::{HelloRefusal, WireError, fields};
 use crate::model::{
-    Boot, ByteReader, ClusterId, Epoch, Incarnation, Index, LogId, MAX_ADDRESS_BYTES, Malformed,
-    Member, NodeId, StartNumber, Term,
+    Boot, ByteReader, ClusterId, Epoch, Incarnation, Index, LogId, Malformed, Member, NodeId,
+    StartNumber, Term,
 };
 
 /// The first bytes of whoever opened the connection. The first of all is neither ASCII nor the
@@ -29,9 +29,6 @@ const LEAST_BYTES: usize = HEADER_BYTES + PARTY_BYTES + 2 + 3;
 
 /// Everything from the versions to the hash of the nodes.
 const PARTY_BYTES: usize = 16 + 16 + 8 + 18 + 8 + 8 + 8 + 16 + 18 + 1 + 8;
-
-/// The longest name of a cluster, in bytes.
-const MAX_NAME_BYTES: u8 = 255;
 
 /// The longest proof of an authentication, in bytes.
 const MAX_PROOF_BYTES: usize = 4096;
@@ -309,8 +306,8 @@ fn read_party(reader: &mut ByteReader<'_>) -> Result<(Party, Addressed, Purpose)
         other => Purpose::Unknown(other),
     };
     let nodes_hash = reader.u64("hash of the nodes")?;
-    let cluster_name = reader.short_text("cluster name", MAX_NAME_BYTES)?.to_owned();
-    let address = reader.short_text("address", MAX_ADDRESS_BYTES)?.to_owned();
+    let cluster_name = fields::short_text(reader, "cluster name")?;
+    let address = fields::short_text(reader, "address")?;
     let party = Party {
         protocol,
         features,

@@ -6,8 +6,8 @@ use bytes::{BufMut, BytesMut};
 
 use super::fields;
 use crate::model::{
-    Boot, ByteReader, ClusterId, Configuration, Epoch, Index, LogTime, MAX_ADDRESS_BYTES,
-    MAX_SEATS, Malformed, Member, NodeId, PutBytes, Term,
+    Boot, ByteReader, ClusterId, Configuration, Epoch, Index, LogTime, MAX_SEATS, Malformed,
+    Member, NodeId, PutBytes, Term,
 };
 
 /// The most reasons for being unhealthy that one status tells.
@@ -284,12 +284,12 @@ fn put_peer(peer: &PeerReport, out: &mut BytesMut) {
 pub(super) fn read(reader: &mut ByteReader<'_>) -> Result<StatusReply, Malformed> {
     let status = StatusReply {
         node: fields::member(reader, ["node", "incarnation"])?,
-        label: short_text(reader, "label")?,
-        address: short_text(reader, "address")?,
-        version: short_text(reader, "version")?,
+        label: fields::short_text(reader, "label")?,
+        address: fields::short_text(reader, "address")?,
+        version: fields::short_text(reader, "version")?,
         boot: Boot(fields::counter(reader, "boot")?),
         uptime: fields::duration(reader, "uptime")?,
-        cluster_name: short_text(reader, "cluster name")?,
+        cluster_name: fields::short_text(reader, "cluster name")?,
         cluster: Some(ClusterId(reader.u128("cluster id")?)).filter(|cluster| cluster.0 != 0),
         epoch: Epoch(fields::counter(reader, "epoch")?),
         role: read_role(reader)?,
@@ -343,10 +343,6 @@ fn read_list<T>(
     Ok(list)
 }
 
-fn short_text(reader: &mut ByteReader<'_>, field: &'static str) -> Result<String, Malformed> {
-    Ok(reader.short_text(field, u8::MAX)?.to_owned())
-}
-
 fn read_role(reader: &mut ByteReader<'_>) -> Result<StatusRole, Malformed> {
     Ok(match reader.u8("role")? {
         0 => StatusRole::Forming,
@@ -383,14 +379,14 @@ fn read_peer(reader: &mut ByteReader<'_>) -> Result<PeerReport, Malformed> {
 fn read_awaited(reader: &mut ByteReader<'_>) -> Result<Awaited, Malformed> {
     Ok(Awaited {
         id: fields::node(reader, "awaited node")?,
-        address: reader.short_text("awaited address", MAX_ADDRESS_BYTES)?.to_owned(),
+        address: fields::short_text(reader, "awaited address")?,
         why: fields::text(reader, "awaited reason")?,
     })
 }
 
 fn read_reason(reader: &mut ByteReader<'_>) -> Result<HealthReason, Malformed> {
     Ok(HealthReason {
-        code: short_text(reader, "reason code")?,
+        code: fields::short_text(reader, "reason code")?,
         node: fields::node_or_none(reader, "reason node")?,
         message: fields::text(reader, "reason message")?,
     })

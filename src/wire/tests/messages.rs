@@ -110,6 +110,17 @@ fn a_status_with_more_than_it_holds_is_cut_and_still_read() {
 }
 
 #[test]
+fn texts_have_no_control_characters_to_upset_logs_and_terminals() {
+    let bytes = encoded(|out| encode_goodbye("two\nlines \u{1b}[2J\u{85}", out));
+    let read = read_one(Traffic::Requests, &bytes);
+    assert_eq!(read, Ok(Some(Incoming::Goodbye("two lines  [2J ".to_owned()))));
+
+    let error = read_one(Traffic::Requests, &frame_by_hand(0x30, b"\x03\0a\nb")).unwrap_err();
+    let expected = "frame at offset 0: goodbye: text at offset 13: 10 is not a value of this field";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
 fn what_a_newer_version_adds_to_a_status_is_skipped() {
     let reply = Reply { id: 1, body: ReplyBody::Status(Box::new(status())) };
     let bytes = encoded(|out| reply.encode(out));

@@ -146,9 +146,7 @@ fn a_length_alone_makes_no_room_for_its_frame() {
 
 #[test]
 fn room_for_a_long_frame_grows_with_what_has_come_of_it() {
-    let command = Bytes::from(vec![7; 5 << 20]);
-    let request = Request { id: 1, timeout_ms: 0, body: RequestBody::Write(command) };
-    let stream = encoded(|out| request.encode(out));
+    let (stream, request) = long_request(5 << 20);
     let mut reader = FrameReader::behind_greeting(Traffic::Requests);
     let mut given = 0;
     for piece in stream.chunks(100_000) {
@@ -246,9 +244,41 @@ fn an_interrupted_read_is_repeated_and_other_errors_are_handed_on() {
 
 #[test]
 fn a_budget_is_never_exceeded_and_says_that_there_may_be_more() {
-    let mut socket = Socket::new(Bytes::from(vec![0; 10_000]), []);
-    let mut reader = FrameReader::behind_greeting(Traffic::Replies);
+    let (stream, _) = long_request(10_000);
+    let mut socket = Socket::new(stream.clone(), []);
+    let mut reader = FrameReader::behind_greeting(Traffic::Requests);
     let filled = reader.fill(&mut socket, 6_000).unwrap();
     assert_eq!(filled, Filled { bytes: 6_000, end: FillEnd::Budget });
-    assert_eq!(socket.bytes.len(), 4_000);
+    assert_eq!(socket.bytes.len(), stream.len() - 6_000);
+}
+
+#[test]
+fn nothing_more_is_read_than_there_is_room_for_until_frames_are_taken() {
+    let (one, request) = long_request(1_000);
+    let stream = Bytes::from(one.repeat(1_000));
+    for traffic in [Traffic::Requests, Traffic::Replies] {
+        let mut socket = Socket::new(stream.clone(), []);
+        let mut reader = FrameReader::behind_greeting(traffic);
+        for _ in 0..100 {
+            assert_eq!(reader.fill(&mut socket, 1 << 20).unwrap().end, FillEnd::Budget);
+        }
+        // The frames are waiting, or refused; either way the rest stays with the system.
+        assert!(reader.pending_bytes() <= 64 << 10, "{}", reader.pending_bytes());
+    }
+
+    let mut socket = Socket::new(stream, []);
+    let mut reader = FrameReader::behind_greeting(Traffic::Requests);
+    let mut taken = Vec::new();
+    while reader.fill(&mut socket, 1 << 20).unwrap().end == FillEnd::Budget {
+        taken.extend(take_all(&mut reader));
+    }
+    taken.extend(take_all(&mut reader));
+    assert_eq!(taken, vec![Incoming::Request(request); 1_000]);
+}
+
+/// The frame of a request whose command has so many bytes.
+fn long_request(bytes: usize) -> (Bytes, Request) {
+    let body = RequestBody::Write(vec![7; bytes].into());
+    let request = Request { id: 1, timeout_ms: 0, body };
+    (encoded(|out| request.encode(out)), request)
 }
