@@ -14,6 +14,8 @@ const ROADS: &[(&str, &[&str])] = &[
     ("config", &["model"]),
     ("node", &["model", "raft", "wire", "storage", "kv", "config"]),
     ("client", &["model", "wire", "kv", "config"]),
+    // The command line of `raft`: it reads the file and starts the node.
+    ("cli", &["model", "config", "node"]),
     ("raft-ctl", &["model", "wire", "storage", "kv", "config", "client"]),
 ];
 
