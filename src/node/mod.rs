@@ -1,2 +1,9 @@
-//! The shell: where the rooms meet. The driver carries out what the core asks for and knows no
-//! sockets; the event loop owns sockets, deadlines, signals and threads.
+//! The shell: where the protocol, the wire, the disk and the machine meet.
+//!
+//! [`run`] starts a node and runs it until it stops.
+
+mod exit;
+mod start;
+
+pub use exit::Exit;
+pub use start::{Banner, Start, run};

