@@ -210,6 +210,16 @@ fn nothing_is_left_unfinished_and_sources_are_ascii() {
 }
 
 #[test]
+fn the_test_command_of_the_readme_is_what_must_pass_before_a_change_lands() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name| fs::read_to_string(root.join(name)).expect("the file is there");
+    let (readme, script) = (read("README.md"), read(".ci/run"));
+    let is_test = |line: &&str| line.starts_with("cargo test");
+    let command = readme.lines().find(is_test).expect("the README has a test command");
+    assert_eq!(script.lines().find(is_test), Some(command));
+}
+
+#[test]
 fn nobody_sleeps_in_the_hope_that_something_has_happened() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();

@@ -12,7 +12,7 @@ pub(crate) const UNAVAILABLE: u8 = 75;
 pub(crate) const CONFIGURATION: u8 = 78;
 
 /// Every code with its meaning.
-const MEANINGS: [(u8, &str); 10] = [
+const MEANINGS: [(u8, &str); 12] = [
     (CLEAN, "stopped in good order"),
     (2, "the command line is wrong"),
     (6, "refused by a guard: the directory isn't the one that the cluster knows"),
@@ -22,7 +22,9 @@ const MEANINGS: [(u8, &str); 10] = [
     (UNAVAILABLE, "the directory is in use, or the port is taken"),
     (76, "the disk stood still for too long"),
     (CONFIGURATION, "the configuration is wrong, or the data needs a newer version"),
+    (130, "stopped at once by a second SIGINT"),
     (134, "a bug"),
+    (143, "stopped at once by a second SIGTERM"),
 ];
 
 /// What the code means, if it is one of ours.
@@ -60,7 +62,29 @@ pub(crate) fn describe(status: ExitStatus) -> String {
 
 #[cfg(test)]
 mod tests {
+    use raft_node::node::Exit;
+
     use super::*;
+
+    #[test]
+    fn every_reason_for_which_a_node_stops_has_a_meaning() {
+        let text = String::new;
+        for why in [
+            Exit::Clean,
+            Exit::AtOnce { signal: 2 },
+            Exit::AtOnce { signal: 15 },
+            Exit::Refused(text()),
+            Exit::Corrupt(text()),
+            Exit::Differs(text()),
+            Exit::Disk(text()),
+            Exit::InUse(text()),
+            Exit::DiskStill(std::time::Duration::ZERO),
+            Exit::Configuration(text()),
+            Exit::Newer(text()),
+        ] {
+            assert!(meaning(why.code()).is_some(), "{} of {why:?}", why.code());
+        }
+    }
 
     #[test]
     fn how_a_process_ended_is_said_with_its_meaning() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use env_logger::{Builder, Target, WriteStyle};
 use log::LevelFilter;
+use raft_node::node::Exit;
 
 use super::arguments::LogFormat;
 use super::filter::Filter;
@@ -21,6 +22,7 @@ const LAST_LINES_WAIT: Duration = Duration::from_secs(1);
 const COLOURS: [&str; 6] = ["\x1b[36m", "\x1b[33m", "\x1b[32m", "\x1b[35m", "\x1b[34m", "\x1b[91m"];
 
 /// The running log.
+#[derive(Clone)]
 pub(crate) struct Log {
     lines: Lines,
     format: LogFormat,
@@ -55,6 +57,27 @@ impl Log {
         let log = Log { lines, format, has_colour };
         log.abort_on_a_bug();
         Ok(log)
+    }
+
+    /// How events are logged.
+    pub(crate) fn format(&self) -> LogFormat {
+        self.format
+    }
+
+    /// Writes text for people between the lines of the log.
+    pub(crate) fn say(&self, text: &str) {
+        // Writing to the queue never fails.
+        let _ = self.lines.clone().write_all(text.as_bytes());
+    }
+
+    /// Says why the node has stopped.
+    pub(crate) fn end(&self, why: &Exit) {
+        let code = why.code();
+        match (why, self.format) {
+            (Exit::Clean | Exit::AtOnce { .. }, _) => log::info!(code, reason:% = why; "stopped"),
+            (_, LogFormat::Json) => log::error!(code, reason:% = why; "stopped"),
+            (_, LogFormat::Text) => self.say(&format!("error: {why}\n")),
+        }
     }
 
     /// Where lines of another process become lines of this log, with its label in front of each

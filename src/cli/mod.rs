@@ -1,6 +1,7 @@
 //! The command line: what `raft` was told, and what comes of it.
 
 mod arguments;
+mod banner;
 mod exit;
 mod filter;
 mod line;
@@ -17,9 +18,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use log::LevelFilter;
 use raft_node::config::{self, Config, Loaded, Node};
+use raft_node::node::{self, Start};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use arguments::Arguments;
+use banner::Introduction;
 use line::Speaker;
 use logging::Log;
 
@@ -90,7 +93,23 @@ fn run_all(arguments: &Arguments, config: &Config) -> u8 {
 
 fn run_node(arguments: &Arguments, config: &Config, node: &Node) -> u8 {
     let speaker = Speaker::Node { id: node.id, label: node.label.clone() };
-    with_log(arguments, config, speaker, |_| exit::CLEAN)
+    with_log(arguments, config, speaker, |log| {
+        let mut start = Start {
+            config: config.clone(),
+            me: node.id,
+            config_path: arguments.config_path(),
+            overrides: arguments.overrides(),
+            form: arguments.form,
+            no_repair: arguments.no_repair,
+            terminal: terminal::is_attached(),
+            banner: Box::new(|_| ()),
+        };
+        let (introduction, banner_log) = (Introduction::of(&start), log.clone());
+        start.banner = Box::new(move |banner| introduction.show(banner, &banner_log));
+        let why = node::run(start);
+        log.end(&why);
+        why.code()
+    })
 }
 
 /// Runs `work`, whose exit code it gives, while events are logged.
