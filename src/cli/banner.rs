@@ -87,3 +87,74 @@ impl Introduction {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use raft_node::config::{self, Overrides};
+    use raft_node::model::{Boot, ClusterId, Incarnation, NodeId};
+
+    use super::*;
+
+    fn introduction(settings: &str) -> Introduction {
+        let file = format!(
+            "[Cluster]\nName = example\n{settings}\n[Nodes]\nNode1 = A\n[Node.A]\nHost = 10.0.0.1\n\
+             Port = 3111\n"
+        );
+        let environment: [(&str, &str); 0] = [];
+        let overrides = Overrides::default();
+        let loaded = config::parse("raft.ini", file.as_bytes(), &overrides, environment);
+        Introduction::of(&Start {
+            config: loaded.expect("a right configuration").config,
+            me: NodeId::new(1).expect("not 0"),
+            config_path: PathBuf::from("raft.ini"),
+            overrides,
+            form: false,
+            no_repair: false,
+            terminal: false,
+            banner: Box::new(|_| ()),
+        })
+    }
+
+    fn banner() -> Banner {
+        Banner {
+            cluster: Some(ClusterId(0x6f1d)),
+            incarnation: Incarnation(0xbeef),
+            boot: Boot(4),
+            directory: Some(PathBuf::from("/var/lib/raft/1")),
+            listening: "10.0.0.1:3111".parse().expect("an address"),
+            recovery: vec!["8412 entries in 3 segments".to_owned(), "51 bytes cut".to_owned()],
+            took: Duration::from_millis(12),
+        }
+    }
+
+    #[test]
+    fn the_banner_says_what_runs_from_what_and_what_recovery_found() {
+        let expected = format!(
+            "raft {}  node 1 (A)\n\
+             \x20 configuration  raft.ini\n\
+             \x20 cluster        example  00000000000000000000000000006f1d\n\
+             \x20 data           /var/lib/raft/1\n\
+             \x20 listening on   10.0.0.1:3111\n\
+             \x20 start          4 of incarnation 0000000000000000000000000000beef\n\
+             \x20 recovery       12 ms\n\
+             \x20                8412 entries in 3 segments\n\
+             \x20                51 bytes cut\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert_eq!(introduction("").text(&banner()), expected);
+    }
+
+    #[test]
+    fn what_voids_the_promise_of_durability_is_said_at_the_start() {
+        let text = introduction("StorageClass = InMemoryStorage").text(&banner());
+        assert!(text.contains("InMemoryStorage: nothing is kept over a restart"), "{text}");
+        let text = introduction("[Storage]\nSync = none").text(&banner());
+        assert!(text.contains("Sync = none: a power cut may lose"), "{text}");
+        let fresh = Banner { cluster: None, directory: None, ..banner() };
+        let text = introduction("").text(&fresh);
+        assert!(text.contains("not formed yet") && text.contains("in memory"), "{text}");
+    }
+}
