@@ -87,3 +87,22 @@ fn a_file_that_cannot_be_read_is_named() {
     let errors = text(&output.stderr);
     assert!(errors.contains("/no/such/raft.ini: error: can't be read: No such file"), "{errors}");
 }
+
+#[test]
+fn the_page_of_operations_lists_the_exit_codes_that_there_are() {
+    let help = run(&["--help"]);
+    let (_, codes) = text(&help.stdout).split_once("Exit codes:\n").expect("help lists them");
+    let codes: Vec<(&str, &str)> =
+        codes.lines().filter_map(|line| line.trim().split_once("  ")).collect();
+    assert!(codes.len() >= 10, "{codes:?}");
+    let page = include_str!("../../docs/operations.md");
+    let (_, rest) = page.split_once("## Exit codes").expect("the page has the section");
+    let (table, _) = rest.split_once("\n## ").expect("another section follows");
+    let rows: Vec<(&str, &str)> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" | "))
+        .filter(|(code, _)| code.parse::<u8>().is_ok())
+        .filter_map(|(code, rest)| Some((code, rest.split_once(" |")?.0)))
+        .collect();
+    assert_eq!(rows, codes);
+}

@@ -1,9 +1,15 @@
 //! What tests with real processes are made of.
 
+mod client;
 mod cluster;
+mod ctl;
+mod load;
 mod process;
 
+pub(crate) use client::Outcome;
 pub(crate) use cluster::{Cluster, Shape};
+pub(crate) use ctl::raft_ctl;
+pub(crate) use load::Load;
 pub(crate) use process::Process;
 
 use std::process::Command;
