@@ -2,7 +2,12 @@
 //!
 //! [`run`] starts a node and runs it until it stops.
 
+mod deadlines;
+mod door;
+pub mod driver;
 mod exit;
+mod forming;
+mod outbound;
 mod start;
 
 pub use exit::Exit;
