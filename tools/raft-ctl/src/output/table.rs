@@ -35,7 +35,7 @@ impl Table {
     /// The lines, without blanks at their ends.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut table = comfy_table::Table::new();
-        table.load_preset(presets::NOTHING);
+        table.load_style(presets::NOTHING);
         table.set_header(self.columns.iter().map(|(name, _)| *name));
         for (cells, _) in &self.rows {
             table.add_row(cells.iter().map(|cell| one_line(cell)));
