@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Endpoint;
 use crate::kv::Refusal;
 use crate::model::{LogId, LogTime, Malformed};
-use crate::wire::RefusalCode;
+use crate::wire::{HelloRefusal, RefusalCode};
 
 /// A change that was carried out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,8 +109,8 @@ pub enum Reason {
     /// The node refused the connection.
     #[error("{text}")]
     Door {
-        /// The node's name for it.
-        code: &'static str,
+        /// Why.
+        code: HelloRefusal,
         /// In the node's words.
         text: String,
     },

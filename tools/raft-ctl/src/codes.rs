@@ -55,7 +55,9 @@ codes! {
     Configuration "configuration" Usage "error" false
         "raft.ini is missing or wrong; nothing was sent."
     BadInput "bad_input" Usage "error" false
-        "What was to be imported is wrong in some lines; nothing was sent of them."
+        "Some lines of an import are wrong; the others were imported."
+    NotFound "not_found" Negative "error" false
+        "The log on disk doesn't hold the entry that was asked for."
     BadRequest "bad_request" Usage "refused" false
         "The node can't make sense of the request; nothing was changed."
     TooLarge "too_large" Usage "refused" false
@@ -64,22 +66,48 @@ codes! {
         "`incr` of a value that isn't a decimal number of 64 bits; nothing was changed."
     Overflow "overflow" Usage "refused" false
         "`incr` would leave the 64 bits; nothing was changed."
+    SessionWindow "session_window" Usage "refused" false
+        "--seq is 1,024 or more above the lowest number that is waited for; nothing was changed."
+    Unsupported "unsupported" Usage "refused" false
+        "The cluster's feature level is too low for the request; nothing was changed."
     CannotConnect "cannot_connect" CannotConnect "refused" true
         "No node could be reached; nothing was written."
+    Incompatible "incompatible" CannotConnect "refused" true
+        "The nodes speak another version of the protocol; nothing was written."
     NoLeader "no_leader" NotDone "refused" true
         "Nodes answer, and none of them leads; nothing was written."
     NotLeader "not_leader" NotDone "refused" true
         "The node that --node names doesn't lead; nothing was written."
+    NotFormed "not_formed" NotDone "refused" true
+        "The cluster hasn't formed yet; nothing was written."
     Busy "busy" NotDone "refused" true
         "The leader has more to do than it can hold; nothing was written."
     DiskFull "disk_full" NotDone "refused" true
         "The leader's disk is too full to take more; nothing was written."
+    Transferring "transferring" NotDone "refused" true
+        "The leader hands leadership over and takes nothing new; nothing was written."
+    LeadershipLost "leadership_lost" NotDone "refused" true
+        "The node stopped leading before a read was confirmed."
+    Stopping "stopping" NotDone "refused" true
+        "The node is shutting down; nothing was written."
     TimedOut "timed_out" NotDone "refused" true
-        "A read, or a wait, wasn't done within --timeout; nothing was written."
+        "A read or a wait wasn't done within --timeout; nothing was written."
+    NoTarget "no_target" NotDone "refused" true
+        "No other voter can take leadership over; the leader goes on."
+    TransferFailed "transfer_failed" NotDone "refused" true
+        "The other node didn't take leadership over in time; the leader goes on."
+    NotYet "not_yet" NotDone "refused" true
+        "An earlier change isn't committed yet; nothing was changed."
+    SessionInUse "session_in_use" NotDone "refused" true
+        "A session of this name was opened by somebody else just now; nothing was changed."
     Unknown "unknown" Unknown "unknown" false
         "The request was sent and no answer came: it may be done, or be done yet."
     SessionForgotten "session_forgotten" Unknown "unknown" false
-        "The session isn't remembered: this attempt changed nothing, an earlier one may have."
+        "The session or its number isn't remembered: this attempt changed nothing, an earlier one may have."
+    WrongCluster "wrong_cluster" Guard "refused" false
+        "A node of another cluster, or another node, answers at the address; nothing was written."
+    Authentication "authentication" Guard "refused" false
+        "The node wants a proof of who is asking; nothing was written."
     Corrupt "corrupt" Corrupt "error" false
         "A file's bytes aren't those that were written, or an answer can't be read."
     LocalIo "local_io" LocalIo "error" false

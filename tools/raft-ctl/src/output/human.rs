@@ -109,6 +109,30 @@ fn steers(letter: char) -> bool {
     matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
+/// Whether these bytes are text that does nothing to a terminal but begin new lines and columns.
+pub(crate) fn is_harmless(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| {
+        text.chars().all(|letter| {
+            matches!(letter, '\n' | '\t') || !(letter.is_control() || steers(letter))
+        })
+    })
+}
+
+/// Bytes as an argument for the shell that means them.
+pub(crate) fn shell_quoted(bytes: &[u8]) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:@%+=,".contains(byte);
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.is_empty() && bytes.iter().all(plain) => text.to_owned(),
+        Ok(text) if is_harmless(bytes) && !text.contains(['\n', '\t']) => {
+            format!("'{}'", text.replace('\'', "'\\''"))
+        }
+        _ => {
+            let escaped: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+            format!("$'{escaped}'")
+        }
+    }
+}
+
 /// Like [`quoted`], in about `width` columns: of what is longer, the beginning and the size.
 pub(crate) fn quoted_within(bytes: &[u8], width: usize) -> String {
     // Beyond the width nothing is shown, so what is far beyond need not be escaped.
@@ -163,6 +187,14 @@ mod tests {
         assert_eq!(quoted(b"ann"), "\"ann\"");
         assert_eq!(quoted(b"a\"b\\\n\x1b[2J\xff"), "\"a\\\"b\\\\\\n\\u{1b}[2J\\xff\"");
         assert_eq!(quoted("\u{202e}x\u{e9}".as_bytes()), "\"\\u{202e}x\u{e9}\"");
+    }
+
+    #[test]
+    fn an_argument_for_the_shell_means_the_bytes() {
+        assert_eq!(shell_quoted(b"user:1"), "user:1");
+        assert_eq!(shell_quoted(b"it's"), "'it'\\''s'");
+        assert_eq!(shell_quoted(b"\xff\n"), "$'\\xff\\x0a'");
+        assert_eq!(shell_quoted(b""), "''");
     }
 
     #[test]

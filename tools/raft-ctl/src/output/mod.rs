@@ -10,7 +10,10 @@ mod json;
 mod table;
 
 pub(crate) use blob::{Blob, OwnedBlob};
-pub(crate) use human::{ago, bytes, count, duration, quoted, quoted_within, seconds, wall_time};
+pub(crate) use human::{
+    ago, bytes, count, duration, is_harmless, quoted, quoted_within, seconds, shell_quoted,
+    wall_time,
+};
 pub(crate) use json::{Seconds, VERSION};
 pub(crate) use table::{Align, Column, Table};
 
@@ -126,6 +129,12 @@ fn terminal_width() -> usize {
         Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
         _ => USUAL_WIDTH,
     }
+}
+
+/// A sentence beside the answer, on standard error.
+pub(crate) fn note(text: &str) {
+    // Where it can't be said, the exit code still tells.
+    let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 /// `text` in a style; where styles aren't shown, they are taken out again by [`Output::line`].
