@@ -1,0 +1,186 @@
+//! Fields that several messages share, each written and read in one place.
+
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+
+use super::{MAX_COUNTER, MAX_TEXT_BYTES};
+use crate::model::{
+    ByteReader, Incarnation, Index, LogId, LogTime, Malformed, Member, NodeId, PutBytes, Term,
+};
+
+/// A term, index, round or boot: eight bytes, at most [`MAX_COUNTER`].
+pub(super) fn counter(reader: &mut ByteReader<'_>, field: &'static str) -> Result<u64, Malformed> {
+    let offset = reader.offset();
+    match reader.u64(field)? {
+        found if found <= MAX_COUNTER => Ok(found),
+        found => Err(Malformed::TooLarge { field, offset, found, bound: MAX_COUNTER }),
+    }
+}
+
+pub(super) fn term(reader: &mut ByteReader<'_>, field: &'static str) -> Result<Term, Malformed> {
+    counter(reader, field).map(Term)
+}
+
+pub(super) fn index(reader: &mut ByteReader<'_>, field: &'static str) -> Result<Index, Malformed> {
+    counter(reader, field).map(Index)
+}
+
+/// The name of an entry: its term, then its index.
+pub(super) fn log_id(
+    reader: &mut ByteReader<'_>,
+    [term_field, index_field]: [&'static str; 2],
+) -> Result<LogId, Malformed> {
+    Ok(LogId { term: term(reader, term_field)?, index: index(reader, index_field)? })
+}
+
+/// The name of an entry of the sender's log, whose term can't be above the sender's own.
+pub(super) fn log_id_up_to(
+    reader: &mut ByteReader<'_>,
+    fields: [&'static str; 2],
+    own: Term,
+) -> Result<LogId, Malformed> {
+    let offset = reader.offset();
+    let id = log_id(reader, fields)?;
+    if id.term > own {
+        let (found, bound) = (id.term.0, own.0);
+        return Err(Malformed::TooLarge { field: fields[0], offset, found, bound });
+    }
+    Ok(id)
+}
+
+pub(super) fn put_log_id(id: LogId, out: &mut BytesMut) {
+    out.put_u64_le(id.term.0);
+    out.put_u64_le(id.index.0);
+}
+
+/// A node's number, from 1.
+pub(super) fn node(reader: &mut ByteReader<'_>, field: &'static str) -> Result<NodeId, Malformed> {
+    let number = reader.u16(field)?;
+    NodeId::new(number).ok_or_else(|| reader.invalid(field, 2, 0))
+}
+
+/// A node's number, where 0 says that there is none.
+pub(super) fn node_or_none(
+    reader: &mut ByteReader<'_>,
+    field: &'static str,
+) -> Result<Option<NodeId>, Malformed> {
+    reader.u16(field).map(NodeId::new)
+}
+
+pub(super) fn put_node_or_none(node: Option<NodeId>, out: &mut BytesMut) {
+    out.put_u16_le(node.map_or(0, NodeId::number));
+}
+
+/// A node's number and incarnation.
+pub(super) fn member(
+    reader: &mut ByteReader<'_>,
+    [node_field, incarnation_field]: [&'static str; 2],
+) -> Result<Member, Malformed> {
+    let id = node(reader, node_field)?;
+    Ok(Member { id, incarnation: Incarnation(reader.u128(incarnation_field)?) })
+}
+
+pub(super) fn put_member(member: Member, out: &mut BytesMut) {
+    out.put_u16_le(member.id.number());
+    out.put_u128_le(member.incarnation.0);
+}
+
+/// A time of the log, in nanoseconds.
+pub(super) fn log_time(
+    reader: &mut ByteReader<'_>,
+    field: &'static str,
+) -> Result<LogTime, Malformed> {
+    reader.u64(field).map(LogTime)
+}
+
+/// A duration, in nanoseconds.
+pub(super) fn duration(
+    reader: &mut ByteReader<'_>,
+    field: &'static str,
+) -> Result<Duration, Malformed> {
+    reader.u64(field).map(Duration::from_nanos)
+}
+
+pub(super) fn put_duration(duration: Duration, out: &mut BytesMut) {
+    out.put_u64_le(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+}
+
+/// A byte that says whether there is a duration, then the duration or 0.
+pub(super) fn duration_or_none(
+    reader: &mut ByteReader<'_>,
+    [present_field, field]: [&'static str; 2],
+) -> Result<Option<Duration>, Malformed> {
+    let present = reader.bool(present_field)?;
+    let nanoseconds = reader.u64(field)?;
+    if !present && nanoseconds != 0 {
+        return Err(reader.invalid(field, 8, nanoseconds));
+    }
+    Ok(present.then_some(Duration::from_nanos(nanoseconds)))
+}
+
+pub(super) fn put_duration_or_none(duration: Option<Duration>, out: &mut BytesMut) {
+    out.put_bool(duration.is_some());
+    put_duration(duration.unwrap_or_default(), out);
+}
+
+/// Bytes behind a two-byte length.
+pub(super) fn bytes<'a>(
+    reader: &mut ByteReader<'a>,
+    field: &'static str,
+    bound: usize,
+) -> Result<&'a [u8], Malformed> {
+    let offset = reader.offset();
+    let length = usize::from(reader.u16(field)?);
+    if length > bound {
+        let (found, bound) = (length as u64, bound as u64);
+        return Err(Malformed::TooLarge { field, offset, found, bound });
+    }
+    reader.take(field, length)
+}
+
+/// UTF-8 of at most [`MAX_TEXT_BYTES`] behind a two-byte length.
+pub(super) fn text(reader: &mut ByteReader<'_>, field: &'static str) -> Result<String, Malformed> {
+    let start = reader.offset() + 2;
+    let bytes = bytes(reader, field, MAX_TEXT_BYTES)?;
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(error) => {
+            let at = error.valid_up_to();
+            Err(Malformed::Invalid { field, offset: start + at, found: u64::from(bytes[at]) })
+        }
+    }
+}
+
+/// Writes what [`text`] reads, cut to [`MAX_TEXT_BYTES`].
+pub(super) fn put_text(text: &str, out: &mut BytesMut) {
+    let cut = cut(text, MAX_TEXT_BYTES);
+    out.put_u16_le(cut.len() as u16);
+    out.put_slice(cut.as_bytes());
+}
+
+/// Writes a text of at most 255 bytes behind a one-byte length, cut if it is longer.
+pub(super) fn put_short_text(text: &str, out: &mut BytesMut) {
+    out.put_short_bytes(cut(text, usize::from(u8::MAX)).as_bytes());
+}
+
+/// As much of the front of `text` as fits into `bound` bytes.
+fn cut(text: &str, bound: usize) -> &str {
+    let end = (0..=bound.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    &text[..end.unwrap_or(0)]
+}
+
+/// Tagged fields up to the end: tag (2 bytes), length (2), that many bytes; tags ascend. None is
+/// known to this version, so all are skipped.
+pub(super) fn skip_tagged(reader: &mut ByteReader<'_>) -> Result<(), Malformed> {
+    let mut last = None;
+    while reader.left() > 0 {
+        let tag = reader.u16("tag")?;
+        if last.is_some_and(|last| last >= tag) {
+            return Err(reader.invalid("tag", 2, u64::from(tag)));
+        }
+        last = Some(tag);
+        bytes(reader, "tagged field", usize::from(u16::MAX))?;
+    }
+    Ok(())
+}
