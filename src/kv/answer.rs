@@ -2,6 +2,7 @@
 
 use super::command::read_key;
 use super::query::MAX_KEYS;
+use super::refusal::Refusal;
 use crate::model::{ByteReader, Index, LogTime, MAX_ENTRY_BYTES, Malformed, PutBytes};
 
 /// A swap that didn't take place tells the value that it found if it has at most so many bytes.
@@ -128,107 +129,6 @@ pub struct SessionState {
     pub answers: u32,
 }
 
-/// Why a command wasn't carried out. This attempt certainly had no effect.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Refusal {
-    /// The key's value isn't a decimal number of 64 bits.
-    #[error("the value isn't a decimal number of 64 bits; nothing was changed")]
-    NotANumber,
-    /// The number would leave its 64 bits.
-    #[error("the number would leave its 64 bits; nothing was changed")]
-    Overflow,
-    /// The session isn't remembered: it was closed, stood still for too long, made room for
-    /// others, or was never opened. What an earlier attempt did isn't known.
-    #[error("the session isn't remembered; this attempt changed nothing, an earlier one may have")]
-    SessionForgotten,
-    /// The session has been told that the client no longer waits for this number. What an
-    /// earlier attempt did isn't known.
-    #[error(
-        "the number is below {lowest}, the lowest that the session waits for; this attempt \
-         changed nothing, an earlier one may have"
-    )]
-    NumberForgotten {
-        /// The lowest number that the session waits for.
-        lowest: u64,
-    },
-    /// Too many numbers lie between the lowest that is waited for and this one.
-    #[error(
-        "the number is 1,024 or more above {lowest}, the lowest that the session waits for; \
-         nothing was changed"
-    )]
-    AboveWindow {
-        /// The lowest number that the session waits for.
-        lowest: u64,
-    },
-    /// A session of this name is open since another, earlier time, and only an explicit opening
-    /// takes its place.
-    #[error("the session's name is in use; nothing was changed")]
-    SessionInUse {
-        /// When that session was opened.
-        opened_at: LogTime,
-    },
-    /// The opening time lies in the future of the log.
-    #[error("the opening time is later than the log's own time; nothing was changed")]
-    OpeningAhead {
-        /// The log time when it was refused.
-        now: LogTime,
-    },
-}
-
-impl Refusal {
-    /// The word for it in JSON.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Refusal::NotANumber => "not_a_number",
-            Refusal::Overflow => "overflow",
-            Refusal::SessionForgotten => "session_forgotten",
-            Refusal::NumberForgotten { .. } => "number_forgotten",
-            Refusal::AboveWindow { .. } => "above_window",
-            Refusal::SessionInUse { .. } => "session_in_use",
-            Refusal::OpeningAhead { .. } => "opening_ahead",
-        }
-    }
-
-    /// Whether the state decided it, not the session: such a refusal is remembered like any
-    /// other answer, so that in a session no other attempt of this number has an effect either.
-    #[must_use]
-    pub const fn is_decided(&self) -> bool {
-        matches!(self, Refusal::NotANumber | Refusal::Overflow)
-    }
-
-    const fn code(&self) -> (u8, u64) {
-        match self {
-            Refusal::NotANumber => (1, 0),
-            Refusal::Overflow => (2, 0),
-            Refusal::SessionForgotten => (3, 0),
-            Refusal::NumberForgotten { lowest } => (4, *lowest),
-            Refusal::AboveWindow { lowest } => (5, *lowest),
-            Refusal::SessionInUse { opened_at } => (6, opened_at.0),
-            Refusal::OpeningAhead { now } => (7, now.0),
-        }
-    }
-
-    fn decode(reader: &mut ByteReader<'_>) -> Result<Refusal, Malformed> {
-        let code = reader.u8("refusal")?;
-        let detail = reader.u64("detail")?;
-        let refusal = match code {
-            1 => Refusal::NotANumber,
-            2 => Refusal::Overflow,
-            3 => Refusal::SessionForgotten,
-            4 => Refusal::NumberForgotten { lowest: detail },
-            5 => Refusal::AboveWindow { lowest: detail },
-            6 => Refusal::SessionInUse { opened_at: LogTime(detail) },
-            7 => Refusal::OpeningAhead { now: LogTime(detail) },
-            other => return Err(reader.invalid("refusal", 9, u64::from(other))),
-        };
-        if code <= 3 && detail != 0 {
-            return Err(reader.invalid("detail", 8, detail));
-        }
-        Ok(refusal)
-    }
-}
-
 impl<'a> Answer<'a> {
     /// Appends the encoding to `out`; docs/state-machine.md has it byte by byte.
     ///
@@ -238,10 +138,8 @@ impl<'a> Answer<'a> {
     pub fn encode(&self, out: &mut impl PutBytes) {
         match self {
             Answer::Refused(refusal) => {
-                let (code, detail) = refusal.code();
                 out.put_u8(REFUSED);
-                out.put_u8(code);
-                out.put_u64_le(detail);
+                refusal.encode(out);
             }
             Answer::Put { version } => put_version(PUT, *version, out),
             Answer::Deleted { existed } => {
@@ -316,9 +214,14 @@ fn put_version(kind: u8, version: u64, out: &mut impl PutBytes) {
     out.put_u64_le(version);
 }
 
-/// Begins the answer with values; their count comes next.
+/// Begins an answer with values; their count, of 4 bytes, comes next.
 pub(super) fn put_values_head(out: &mut impl PutBytes) {
     out.put_u8(VALUES);
+}
+
+/// The encoded length of one value of an answer with values.
+pub(super) fn value_bytes(item: Option<Item<'_>>) -> usize {
+    1 + item.map_or(0, |item| 8 + 8 + 4 + item.value.len())
 }
 
 /// One value of an answer with values.
@@ -339,6 +242,11 @@ const PAGE_KEY: u8 = 1;
 const PAGE_ITEM: u8 = 2;
 const PAGE_CURSOR: u8 = 3;
 const PAGE_LAST: u8 = 0;
+
+/// The encoded length of one key of a page.
+pub(super) fn page_item_bytes(item: PageItem<'_>) -> usize {
+    1 + 4 + item.key.len() + 8 + 8 + item.value.map_or(0, |value| 4 + value.len())
+}
 
 /// One key of a page.
 pub(super) fn put_page_item(item: PageItem<'_>, out: &mut impl PutBytes) {

@@ -72,8 +72,8 @@ pub struct SessionId<'a> {
 pub struct SessionPart<'a> {
     /// The session.
     pub id: SessionId<'a>,
-    /// The number of this command in its session, from 1; the same in every retry. Number 1
-    /// opens the session.
+    /// The number of this command in its session, from 1 to 2^64 - 2; the same in every retry.
+    /// Number 1 opens the session.
     pub number: u64,
     /// The lowest number whose answer the client still waits for, at most `number`. The answers
     /// below are forgotten.
@@ -268,7 +268,7 @@ impl<'a> SessionPart<'a> {
     fn decode(reader: &mut ByteReader<'a>) -> Result<SessionPart<'a>, Malformed> {
         let id = SessionId::decode(reader)?;
         let number = reader.u64("number")?;
-        if number == 0 {
+        if number == 0 || number == u64::MAX {
             return Err(reader.invalid("number", 8, number));
         }
         let lowest = reader.u64("lowest number")?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::PointReport;
-use crate::model::{Configuration, Index, Member};
+use crate::model::{Configuration, Index, Member, Seat, Standing};
 
 /// How many points are kept of each member.
 pub const KEPT_POINTS: usize = 64;
@@ -34,9 +34,9 @@ pub enum Verdict {
 }
 
 impl PointKeeper {
-    /// Takes in what `member`, maybe this node itself, reports. A report at or below its last
-    /// one is dropped, unless it contradicts what the member said of the same point: then the
-    /// newer one stands.
+    /// Takes in what `member`, maybe this node itself, reports of a point that is committed. A
+    /// report of the same point as its last one takes that one's place; one of an earlier point
+    /// is dropped.
     pub fn hear(&mut self, member: Member, report: PointReport) {
         let reports = self.reports.entry(member).or_default();
         match reports.back_mut() {
@@ -64,10 +64,28 @@ impl PointKeeper {
         Some(reports[at].hash)
     }
 
-    /// What the reports say about `member` at `index`, counted by the voters of `configuration`.
+    /// What the reports say about `member` at `index`, counted by the voters of `configuration`;
+    /// while it is joint, a majority of each set is needed. It may change when others report.
     #[must_use]
     pub fn verdict(&self, member: Member, index: Index, configuration: &Configuration) -> Verdict {
-        let _ = (member, index, configuration);
-        Verdict::Undecided
+        let Some(own) = self.report(member, index) else { return Verdict::Undecided };
+        let hashes: Vec<u128> =
+            self.reports.keys().filter_map(|&other| self.report(other, index)).collect();
+        match hashes.iter().find(|&&hash| self.has_majority(hash, index, configuration)) {
+            Some(&majority) if majority == own => Verdict::Agrees,
+            Some(&majority) => Verdict::Differs { majority },
+            None if hashes.iter().all(|&hash| hash == own) => Verdict::Undecided,
+            None => Verdict::Disputed,
+        }
+    }
+
+    fn has_majority(&self, hash: u128, index: Index, configuration: &Configuration) -> bool {
+        let reports_it = |seat: &Seat| {
+            seat.member().is_some_and(|member| self.report(member, index) == Some(hash))
+        };
+        [Standing::votes_in_outgoing, Standing::votes_in_incoming].into_iter().all(|votes| {
+            let voters = || configuration.seats().iter().filter(|seat| votes(seat.standing));
+            2 * voters().filter(|seat| reports_it(seat)).count() > voters().count()
+        })
     }
 }

@@ -2,14 +2,44 @@
 
 use bytes::BytesMut;
 
-use super::{PointReport, Settings};
-use crate::model::{EntryKind, EntryRef, LogId, LogTime, Malformed};
+use super::answer::Answer;
+use super::command::{Command, Operation, SessionPart};
+use super::point::{FEATURE_LEVEL, FeatureLevel, Point, PointReport};
+use super::session::{Admission, Moment};
+use super::settings::Settings;
+use super::state::State;
+use super::view::View;
+use crate::model::{EntryKind, EntryRef, Founding, LogId, LogTime, Malformed};
 
 /// The replicated state machine. It applies every committed entry exactly once, in order;
 /// nothing else changes it, and the same entries give the same state and the same answers
 /// everywhere.
-#[derive(Clone, Debug, Default)]
-pub struct Machine {}
+///
+/// ```
+/// use bytes::BytesMut;
+/// use raft_node::kv::{Answer, Command, Machine, Operation};
+/// use raft_node::model::{EntryHeader, EntryKind, EntryRef, Index, LogId, LogTime, Term};
+///
+/// let mut command = Vec::new();
+/// let operation = Operation::Put { key: b"k", value: b"v" };
+/// Command::Change { session: None, operation }.encode(&mut command);
+/// let id = LogId::new(Term(1), Index(1));
+/// let header = EntryHeader { kind: EntryKind::COMMAND, id, time: LogTime(5) };
+/// let mut entry = BytesMut::new();
+/// header.encode(&command, &mut entry);
+///
+/// let mut machine = Machine::new();
+/// let before = machine.view();
+/// let mut answer = BytesMut::new();
+/// machine.apply(EntryRef::read(&entry)?, &mut answer)?;
+/// assert_eq!(Answer::decode(&answer)?, Answer::Put { version: 1 });
+/// assert_eq!((machine.keys(), before.keys()), (1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Machine {
+    state: State,
+}
 
 /// What an applied entry came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,6 +123,10 @@ impl Machine {
 
     /// Applies the next entry. The answer to a command is appended to `out`.
     ///
+    /// # Errors
+    ///
+    /// An entry of a newer version, or one that can't be read, changes nothing.
+    ///
     /// # Panics
     ///
     /// If the entry isn't the next one.
@@ -101,80 +135,199 @@ impl Machine {
         entry: EntryRef<'_>,
         out: &mut BytesMut,
     ) -> Result<Applied, ApplyError> {
-        let _ = (entry, out);
-        Ok(Applied::Nothing)
+        let id = entry.id();
+        let next = self.state.applied.index.next();
+        assert_eq!(id.index, next, "entries are applied one by one, in order");
+        let work = Work::decode(entry)?;
+        self.state.advance(id, entry.time());
+        Ok(match work {
+            Work::Nothing => Applied::Nothing,
+            Work::Founding(settings) => {
+                self.state.set(settings);
+                Applied::Nothing
+            }
+            Work::Settings(settings) => {
+                self.state.set(settings);
+                Applied::Settings
+            }
+            Work::Command(command) => Applied::Answered { id: self.state.command(command, out) },
+            Work::Point(Point { snapshot }) => {
+                let report = PointReport { index: id.index, hash: self.state.hash() };
+                Applied::Point { report, snapshot }
+            }
+            Work::FeatureLevel(level) if level > self.state.feature_level => {
+                self.state.feature_level = level;
+                Applied::FeatureLevel(level)
+            }
+            Work::FeatureLevel(_) => Applied::Nothing,
+        })
     }
 
-    /// Appends the answer to a [`Query`](super::Query) to `out`; nothing is appended to it if
-    /// the query is malformed.
+    /// Appends the answer to a [`Query`](super::Query) to `out`.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is appended if the query is malformed.
     pub fn query(&self, query: &[u8], out: &mut BytesMut) -> Result<(), Malformed> {
-        let _ = (query, out);
-        Ok(())
+        self.state.query(query, out)
     }
 
     /// An immutable image of the state, made without copying it. It may be read and dropped on
     /// another thread.
     #[must_use]
     pub fn view(&self) -> View {
-        View {}
+        View::new(self.state.clone())
     }
 
     /// The hash of the state; docs/state-machine.md defines it.
     #[must_use]
     pub fn state_hash(&self) -> u128 {
-        0
+        self.state.hash()
     }
 
     /// The last entry that was applied.
     #[must_use]
-    pub fn applied(&self) -> LogId {
-        LogId::ORIGIN
+    pub const fn applied(&self) -> LogId {
+        self.state.applied
     }
 
-    /// The time of the log at the last entry that was applied.
+    /// The time of the log at the last entry that was applied. Clients are told it when they
+    /// begin a session.
     #[must_use]
-    pub fn log_time(&self) -> LogTime {
-        LogTime(0)
+    pub const fn log_time(&self) -> LogTime {
+        self.state.log_time
     }
 
     /// The earliest log time at which something falls due, so that a point is worth proposing
     /// then.
     #[must_use]
     pub fn due(&self) -> Option<LogTime> {
-        None
+        self.state.sessions.due(&self.state.settings)
     }
 
     /// The settings in force.
     #[must_use]
-    pub fn settings(&self) -> Settings {
-        Settings::default()
+    pub const fn settings(&self) -> Settings {
+        self.state.settings
     }
 
     /// The feature level in force.
     #[must_use]
-    pub fn feature_level(&self) -> u32 {
-        0
+    pub const fn feature_level(&self) -> u32 {
+        self.state.feature_level
     }
 
     /// How many keys there are.
     #[must_use]
     pub fn keys(&self) -> u64 {
-        0
+        self.state.store.len()
     }
 
     /// The bytes of all keys and values.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
-        0
+    pub const fn bytes(&self) -> u64 {
+        self.state.store.bytes()
     }
 
     /// How many sessions are remembered.
     #[must_use]
     pub fn sessions(&self) -> u64 {
-        0
+        self.state.sessions.len()
     }
 }
 
-/// An immutable image of the state at one index.
-#[derive(Clone, Debug)]
-pub struct View {}
+/// An entry, read before anything is changed.
+enum Work<'a> {
+    Nothing,
+    Founding(Settings),
+    Settings(Settings),
+    Command(Command<'a>),
+    Point(Point),
+    FeatureLevel(u32),
+}
+
+impl<'a> Work<'a> {
+    fn decode(entry: EntryRef<'a>) -> Result<Work<'a>, ApplyError> {
+        let (id, kind) = (entry.id(), entry.kind());
+        let work = match kind {
+            EntryKind::NOOP | EntryKind::CONFIGURATION => Ok(Work::Nothing),
+            EntryKind::FOUNDING => decode_founding(entry.payload()).map(Work::Founding),
+            EntryKind::COMMAND => Command::decode(entry.payload()).map(Work::Command),
+            EntryKind::SETTINGS => Settings::decode(entry.payload()).map(Work::Settings),
+            EntryKind::POINT => Point::decode(entry.payload()).map(Work::Point),
+            EntryKind::FEATURE_LEVEL => match FeatureLevel::decode(entry.payload()) {
+                Ok(FeatureLevel { level, version }) if level > FEATURE_LEVEL => {
+                    return Err(ApplyError::NewerLevel { id, level, version: version.to_owned() });
+                }
+                decoded => decoded.map(|raised| Work::FeatureLevel(raised.level)),
+            },
+            _ => return Err(ApplyError::NewerKind { id, kind }),
+        };
+        work.map_err(|error| ApplyError::Undecodable { id, kind, error })
+    }
+}
+
+fn decode_founding(payload: &[u8]) -> Result<Settings, Malformed> {
+    Settings::decode(&Founding::decode(payload)?.settings)
+}
+
+impl State {
+    fn advance(&mut self, id: LogId, time: LogTime) {
+        self.applied = id;
+        self.log_time = self.log_time.max(time);
+        self.sessions.expire(&self.settings, self.log_time);
+    }
+
+    fn set(&mut self, settings: Settings) {
+        self.settings = settings;
+        self.sessions.expire(&settings, self.log_time);
+        self.sessions.shrink(&settings);
+    }
+
+    /// Carries a command out, appends the answer and tells which entry it is the answer of.
+    fn command(&mut self, command: Command<'_>, out: &mut BytesMut) -> LogId {
+        let now = Moment { id: self.applied, time: self.log_time };
+        let answer = match command {
+            Command::Change { session: Some(part), operation } => {
+                return self.change_once(&part, &operation, now, out);
+            }
+            Command::Change { session: None, operation } => {
+                self.store.change(&operation, now.id.index, out);
+                return now.id;
+            }
+            Command::OpenSession(id) => self.sessions.open(id, now).map(|()| Answer::SessionOpened),
+            Command::CloseSession(id) => {
+                self.sessions.close(id, now).map(|()| Answer::SessionClosed)
+            }
+        };
+        answer.unwrap_or_else(Answer::Refused).encode(out);
+        self.sessions.shrink(&self.settings);
+        now.id
+    }
+
+    fn change_once(
+        &mut self,
+        part: &SessionPart<'_>,
+        operation: &Operation<'_>,
+        now: Moment,
+        out: &mut BytesMut,
+    ) -> LogId {
+        match self.sessions.admit(part, now) {
+            Ok(Admission::Fresh) => {
+                let start = out.len();
+                self.store.change(operation, now.id.index, out);
+                self.sessions.remember(part, now, &out[start..]);
+                self.sessions.shrink(&self.settings);
+                now.id
+            }
+            Ok(Admission::Repeated { id, answer }) => {
+                out.extend_from_slice(&answer);
+                id
+            }
+            Err(refusal) => {
+                Answer::Refused(refusal).encode(out);
+                now.id
+            }
+        }
+    }
+}

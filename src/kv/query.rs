@@ -4,9 +4,9 @@ use super::command::{MAX_KEY_BYTES, read_key, read_session_name};
 use crate::model::{ByteReader, Malformed, PutBytes};
 
 /// The most keys of one [`Query::Get`].
-pub const MAX_KEYS: u32 = 4096;
+pub const MAX_KEYS: u32 = 1024;
 
-/// What one answer to a query takes at most, unless its first item alone is longer: 1 MiB.
+/// What the items of one answer take at most, unless the first alone is longer: 1 MiB.
 pub const MAX_ANSWER_BYTES: u32 = 1 << 20;
 
 const GET: u8 = 1;
@@ -52,7 +52,7 @@ pub struct Scan<'a> {
     pub from: &'a [u8],
     /// The most keys, at least 1.
     pub limit: u32,
-    /// The most bytes of the answer, unless its first item is longer; no more than
+    /// The most bytes of the items, unless the first alone is longer; no more than
     /// [`MAX_ANSWER_BYTES`] are given.
     pub max_bytes: u32,
     /// Leave the values out.

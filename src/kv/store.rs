@@ -1,0 +1,110 @@
+//! The ordered map of keys to values.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+
+use super::answer::Item;
+use super::hash::ElementHash;
+use super::key::Key;
+use crate::model::Index;
+
+/// The tag of a key's element in the state hash.
+const ELEMENT: u8 = 1;
+
+/// The map. Cloning it takes no time and shares all nodes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Store {
+    map: OrdMap<Key, Record>,
+    bytes: u64,
+    sum: u128,
+}
+
+#[derive(Clone, Debug)]
+struct Record {
+    value: Arc<[u8]>,
+    version: u64,
+    mod_index: Index,
+}
+
+impl Record {
+    fn item(&self) -> Item<'_> {
+        Item { value: &self.value, version: self.version, mod_index: self.mod_index }
+    }
+}
+
+impl Store {
+    /// The value of `key`.
+    pub(super) fn get(&self, key: &[u8]) -> Option<Item<'_>> {
+        self.map.get(key).map(Record::item)
+    }
+
+    /// The keys at or behind `from`, in order.
+    pub(super) fn from(&self, from: &[u8]) -> impl Iterator<Item = (&[u8], Item<'_>)> {
+        let range = (Bound::Included(from), Bound::Unbounded);
+        self.map.range::<_, [u8]>(range).map(|(key, record)| (key.bytes(), record.item()))
+    }
+
+    /// Gives `key` this value and tells its new version.
+    pub(super) fn put(&mut self, key: &[u8], value: &[u8], index: Index) -> u64 {
+        if let Some(record) = self.map.get_mut(key) {
+            self.sum = self.sum.wrapping_sub(element(key, record.item()));
+            self.bytes -= record.value.len() as u64;
+            record.set_value(value);
+            record.version += 1;
+            record.mod_index = index;
+            self.bytes += value.len() as u64;
+            self.sum = self.sum.wrapping_add(element(key, record.item()));
+            return record.version;
+        }
+        let record = Record { value: value.into(), version: 1, mod_index: index };
+        self.sum = self.sum.wrapping_add(element(key, record.item()));
+        self.bytes += (key.len() + value.len()) as u64;
+        self.map.insert(Key::new(key), record);
+        1
+    }
+
+    /// Removes `key` and tells whether it was there.
+    pub(super) fn remove(&mut self, key: &[u8]) -> bool {
+        let Some(record) = self.map.remove(key) else { return false };
+        self.sum = self.sum.wrapping_sub(element(key, record.item()));
+        self.bytes -= (key.len() + record.value.len()) as u64;
+        true
+    }
+
+    /// How many keys there are.
+    pub(super) fn len(&self) -> u64 {
+        self.map.len() as u64
+    }
+
+    /// The bytes of all keys and values.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The sum of the hashes of all keys.
+    pub(super) const fn sum(&self) -> u128 {
+        self.sum
+    }
+}
+
+impl Record {
+    /// Takes over the value, in place where it has the same length and no view shares it.
+    fn set_value(&mut self, value: &[u8]) {
+        match Arc::get_mut(&mut self.value) {
+            Some(own) if own.len() == value.len() => own.copy_from_slice(value),
+            _ => self.value = value.into(),
+        }
+    }
+}
+
+fn element(key: &[u8], item: Item<'_>) -> u128 {
+    ElementHash::new(ELEMENT)
+        .u64(item.version)
+        .u64(item.mod_index.0)
+        .u32(key.len() as u32)
+        .bytes(key)
+        .bytes(item.value)
+        .finish()
+}
