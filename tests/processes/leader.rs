@@ -78,10 +78,8 @@ fn a_leader_that_is_told_to_stop_hands_over_and_exits_in_good_order() {
 #[test]
 fn a_second_signal_ends_a_node_at_once() {
     // Alone it can neither hand over nor answer what is in flight.
-    let mut cluster = Cluster::start(&Shape {
-        cluster: "ShutdownTimeout = 10m",
-        ..Shape::default()
-    });
+    let mut cluster =
+        Cluster::start(&Shape { cluster: "ShutdownTimeout = 10m", ..Shape::default() });
     let leader = cluster.wait_for_leader();
     for id in cluster.ids().filter(|id| *id != leader) {
         cluster.node(id).signal(Signal::STOP);

@@ -1,8 +1,8 @@
 //! Clients that write as long as they are let, and remember what was acknowledged.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use super::client::{Client, Outcome};
