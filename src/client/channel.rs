@@ -116,6 +116,11 @@ impl Channel {
         encode_write(id, milliseconds(timeout), &self.scratch, &mut self.output);
     }
 
+    /// Gathers a change that is encoded already.
+    pub(super) fn encoded_change(&mut self, id: u64, timeout: Duration, command: &[u8]) {
+        encode_write(id, milliseconds(timeout), command, &mut self.output);
+    }
+
     /// Gathers a question.
     pub fn question(
         &mut self,

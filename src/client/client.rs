@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::channel::Greeting;
 use super::finder::{Finder, Step};
-use super::link::{Link, Lost, Unopened};
+use super::link::{Link, Lost};
 use super::run::Run;
 use super::session::{Numbered, Session, lowest_kept};
 use super::{
@@ -12,9 +12,7 @@ use super::{
 };
 use crate::kv::{Answer, Command, Expected, Operation, Query, Refusal, Scan, SessionState};
 use crate::model::{Malformed, NodeId, Term};
-use crate::wire::{
-    Consistency, HelloRefusal, LeaderHint, RefusalCode, ReplyBody, RequestBody, StatusReply,
-};
+use crate::wire::{Consistency, LeaderHint, RefusalCode, ReplyBody, RequestBody, StatusReply};
 
 /// A client of a cluster: blocking, one request at a time.
 ///
@@ -47,10 +45,10 @@ pub struct Client {
 }
 
 /// The longest that a connection may take where other nodes are left to try.
-const LONGEST_CONNECT: Duration = Duration::from_secs(1);
+pub(super) const LONGEST_CONNECT: Duration = Duration::from_secs(1);
 
 /// The least time that a node gets for an answer, where the request could be sent elsewhere.
-const LEAST_ANSWER: Duration = Duration::from_secs(1);
+pub(super) const LEAST_ANSWER: Duration = Duration::from_secs(1);
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
@@ -199,7 +197,19 @@ impl Client {
         Ok(())
     }
 
-    pub(super) fn fresh_session(&mut self, name: &[u8]) -> Result<Session, Failure> {
+    /// Goes on with a session that is open.
+    pub(super) fn adopt(&mut self, session: Session) {
+        self.session = Some(session);
+    }
+
+    /// What a pipeline goes on with: the session, the connection and who was found.
+    pub(super) fn into_session(mut self, name: &[u8]) -> Result<Opened, Failure> {
+        let session = self.fresh_session(name)?;
+        let Client { options, greeting, finder, link, .. } = self;
+        Ok(Opened { options, greeting, finder, link, session })
+    }
+
+    fn fresh_session(&mut self, name: &[u8]) -> Result<Session, Failure> {
         let opened_at = self.session_state(name)?.log_time;
         let session = Session::new(name, opened_at);
         self.carry_out(&Command::OpenSession(session.id()), |answer| match answer {
@@ -326,7 +336,7 @@ impl Client {
             }
             let endpoint = match self.finder.step() {
                 Step::Ask(endpoint) => endpoint,
-                Step::Pause(longest) if run.pause(longest) => continue,
+                Step::Pause(longest) if self.options.patient && run.pause(longest) => continue,
                 Step::Pause(_) => return Err(run.give_up()),
             };
             let Some(mut link) = self.link_to(&endpoint, &mut run) else { continue };
@@ -355,6 +365,7 @@ impl Client {
     fn link_to(&mut self, endpoint: &Endpoint, run: &mut Run) -> Option<Link> {
         if let Some(link) = self.link.take()
             && link.endpoint.address == endpoint.address
+            && !link.is_closed()
         {
             return Some(link);
         }
@@ -363,18 +374,13 @@ impl Client {
         match opened {
             Ok(link) => {
                 run.met();
-                return Some(link);
+                Some(link)
             }
-            Err(Unopened::Unreachable(error)) => {
-                let (kind, text) = (error.kind(), error.to_string());
-                run.note(endpoint, AttemptResult::Unreachable { kind, text });
-            }
-            Err(Unopened::Refused { code, text }) => run.unwelcome(endpoint, code, &text),
-            Err(Unopened::Foreign(error)) => {
-                run.unwelcome(endpoint, HelloRefusal::PROTOCOL, &error.to_string());
+            Err(unopened) => {
+                run.unopened(endpoint, unopened);
+                None
             }
         }
-        None
     }
 
     /// Sends the request and waits for its reply. A failure to send counts as sent: part of it
@@ -423,7 +429,7 @@ impl Client {
                 }
                 if waits(code) {
                     let pause = self.finder.busy(endpoint);
-                    if !run.pause(pause) {
+                    if !self.options.patient || !run.pause(pause) {
                         return Err(run.give_up());
                     }
                 } else {
@@ -454,6 +460,15 @@ impl Client {
     }
 }
 
+/// A client that has opened a session, taken apart.
+pub(super) struct Opened {
+    pub(super) options: Options,
+    pub(super) greeting: Greeting,
+    pub(super) finder: Finder,
+    pub(super) link: Option<Link>,
+    pub(super) session: Session,
+}
+
 /// What becomes of a request behind a reply.
 enum Judged {
     /// It is answered.
@@ -463,7 +478,7 @@ enum Judged {
 }
 
 /// Whether the node that refuses is the right one and only needs time.
-fn waits(code: RefusalCode) -> bool {
+pub(super) fn waits(code: RefusalCode) -> bool {
     matches!(
         code,
         RefusalCode::Busy
@@ -490,7 +505,7 @@ fn doubt(lost: Lost, endpoint: &Endpoint, timeout: Duration) -> Doubt {
 }
 
 /// The store's own refusals: what an earlier attempt did isn't known where it has forgotten.
-fn refused_by_store(refusal: Refusal) -> Failure {
+pub(super) fn refused_by_store(refusal: Refusal) -> Failure {
     match refusal {
         Refusal::SessionForgotten | Refusal::NumberForgotten { .. } => {
             Failure::unknown(Doubt::Forgotten(refusal), Vec::new())

@@ -7,7 +7,7 @@ use crate::config::Address;
 use crate::model::NodeId;
 
 /// A node that a client may speak to.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Endpoint {
     /// Its number, where that is known.
     pub node: Option<NodeId>,

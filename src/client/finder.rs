@@ -58,10 +58,6 @@ impl Finder {
         }
     }
 
-    pub(super) fn endpoints(&self) -> &[Endpoint] {
-        &self.endpoints
-    }
-
     pub(super) fn step(&mut self) -> Step {
         if let Some(endpoint) = self.next.take() {
             return Step::Ask(endpoint);

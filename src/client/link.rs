@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::net::TcpStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::channel::{Channel, ChannelEvent, Greeting};
 use super::dial::{dial, left};
@@ -18,7 +18,11 @@ pub(super) struct Link {
     pub(super) endpoint: Endpoint,
     pub(super) channel: Channel,
     stream: TcpStream,
+    used: Instant,
 }
+
+/// Whoever was silent for longer is looked at before something is sent to him.
+const FRESH: Duration = Duration::from_millis(100);
 
 /// Why a connection doesn't come to stand.
 #[derive(Debug)]
@@ -53,7 +57,8 @@ impl Link {
     ) -> Result<Link, Unopened> {
         let stream = dial(&endpoint.address, deadline).map_err(Unopened::Unreachable)?;
         let channel = Channel::new(greeting, endpoint.node);
-        let mut link = Link { endpoint: endpoint.clone(), channel, stream };
+        let used = Instant::now();
+        let mut link = Link { endpoint: endpoint.clone(), channel, stream, used };
         link.flush(deadline).map_err(unopened)?;
         match link.receive(deadline).map_err(unopened)? {
             ChannelEvent::Greeted(answer) => match answer.verdict {
@@ -61,6 +66,24 @@ impl Link {
                 Verdict::Refused { code, text, .. } => Err(Unopened::Refused { code, text }),
             },
             ChannelEvent::Reply(_) | ChannelEvent::Goodbye(_) => Err(unopened(Lost::Cut)),
+        }
+    }
+
+    /// Whether the other side is known to have closed it. What is sent into a closed connection
+    /// leaves a doubt that can be spared.
+    pub(super) fn is_closed(&self) -> bool {
+        if self.used.elapsed() < FRESH {
+            return false;
+        }
+        let looked = || {
+            self.stream.set_nonblocking(true)?;
+            let looked = self.stream.peek(&mut [0]);
+            self.stream.set_nonblocking(false)?;
+            looked
+        };
+        match looked() {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
     }
 
@@ -78,6 +101,7 @@ impl Link {
     pub(super) fn receive(&mut self, deadline: Instant) -> Result<ChannelEvent, Lost> {
         loop {
             if let Some(event) = self.channel.next_event().map_err(Lost::Malformed)? {
+                self.used = Instant::now();
                 return Ok(event);
             }
             let left = left(deadline).map_err(|_| Lost::Silent)?;

@@ -18,6 +18,8 @@ pub struct Options {
     pub cluster: Option<String>,
     /// How long each call may take, everything included. No call takes longer.
     pub timeout: Duration,
+    /// Whether to go on trying, until the time is over, where no node can do it at the moment.
+    pub patient: bool,
     /// How fresh reads must be.
     pub consistency: Consistency,
 }
@@ -31,6 +33,7 @@ impl Options {
             fixed: false,
             cluster: None,
             timeout: Duration::from_secs(5),
+            patient: true,
             consistency: Consistency::Linearizable,
         }
     }

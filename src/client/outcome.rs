@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Endpoint;
 use crate::kv::Refusal;
-use crate::model::{LogId, LogTime, Malformed};
+use crate::model::{Index, LogId, LogTime, Malformed};
 use crate::wire::{HelloRefusal, RefusalCode};
 
 /// A change that was carried out.
@@ -18,27 +18,15 @@ pub struct Done<T> {
     pub answer: T,
 }
 
-impl<T> Done<T> {
-    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Done<U> {
-        Done { id: self.id, answer: change(self.answer) }
-    }
-}
-
 /// A question that was answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Seen<T> {
     /// Everything up to this entry was seen, and nothing behind it.
-    pub read_index: crate::model::Index,
+    pub read_index: Index,
     /// The log's own time then.
     pub log_time: LogTime,
     /// What was seen.
     pub answer: T,
-}
-
-impl<T> Seen<T> {
-    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Seen<U> {
-        Seen { read_index: self.read_index, log_time: self.log_time, answer: change(self.answer) }
-    }
 }
 
 /// A request that wasn't done, or isn't known to be.

@@ -4,12 +4,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::finder::jittered;
+use super::link::Unopened;
 use super::{Attempt, AttemptResult, Doubt, Endpoint, Failure, Reason};
 use crate::wire::{HelloRefusal, RefusalCode};
 
 /// The course of one request.
 pub(super) struct Run {
-    pub(super) deadline: Instant,
+    deadline: Instant,
     timeout: Duration,
     /// The last attempt at each node.
     tried: Vec<Attempt>,
@@ -72,8 +73,22 @@ impl Run {
         self.note(endpoint, AttemptResult::Refused { code: code.name(), text });
     }
 
+    /// A connection didn't come to stand.
+    pub(super) fn unopened(&mut self, endpoint: &Endpoint, unopened: Unopened) {
+        match unopened {
+            Unopened::Unreachable(error) => {
+                let (kind, text) = (error.kind(), error.to_string());
+                self.note(endpoint, AttemptResult::Unreachable { kind, text });
+            }
+            Unopened::Refused { code, text } => self.unwelcome(endpoint, code, &text),
+            Unopened::Foreign(error) => {
+                self.unwelcome(endpoint, HelloRefusal::PROTOCOL, &error.to_string());
+            }
+        }
+    }
+
     /// A node refused the connection, or something else than a node answered.
-    pub(super) fn unwelcome(&mut self, endpoint: &Endpoint, code: HelloRefusal, text: &str) {
+    fn unwelcome(&mut self, endpoint: &Endpoint, code: HelloRefusal, text: &str) {
         self.unwelcome = Some(Reason::Door { code, text: format!("{endpoint}: {text}") });
         self.note(endpoint, AttemptResult::Unwelcome(text.to_owned()));
     }
@@ -81,10 +96,6 @@ impl Run {
     /// An attempt may have done what was asked.
     pub(super) fn doubts(&mut self, doubt: Doubt) {
         self.doubt = Some(doubt);
-    }
-
-    pub(super) fn is_in_doubt(&self) -> bool {
-        self.doubt.is_some()
     }
 
     /// The end without an answer, for this reason, unless an earlier attempt left a doubt.

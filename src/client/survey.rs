@@ -5,12 +5,12 @@ use std::thread;
 use super::{Client, Endpoint, Failure, Options};
 use crate::wire::StatusReply;
 
-/// How each of the endpoints stands, in their order. Each has the whole of the time that
-/// `options` gives, and they are asked all at once.
+/// How each of the endpoints stands, in their order. They are asked all at once, each of them
+/// once, and each has the whole of the time that `options` gives.
 pub fn survey(options: &Options) -> Vec<(Endpoint, Result<Box<StatusReply>, Failure>)> {
     let ask = |endpoint: &Endpoint| {
         let endpoints = vec![endpoint.clone()];
-        let alone = Options { endpoints, fixed: true, ..options.clone() };
+        let alone = Options { endpoints, fixed: true, patient: false, ..options.clone() };
         Client::new(alone).status()
     };
     thread::scope(|scope| {

@@ -1,6 +1,6 @@
 //! What calls give back: answers of the store that own their bytes.
 
-use crate::kv::{self, Found};
+use crate::kv::{self, Answer, Found};
 use crate::model::Index;
 
 /// The value of a key.
@@ -94,5 +94,40 @@ impl From<kv::PageItem<'_>> for Record {
             version: item.version,
             mod_index: item.mod_index,
         }
+    }
+}
+
+/// What a change of any kind came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Changed {
+    /// The key has the value.
+    Put {
+        /// Its version now.
+        version: u64,
+    },
+    /// The key isn't there.
+    Deleted {
+        /// Whether it was there.
+        existed: bool,
+    },
+    /// What became of a compare-and-swap.
+    Swap(Swap),
+    /// The key's number has grown.
+    Incremented(Sum),
+}
+
+impl Changed {
+    /// The answer to a change; `None` if it is one to something else.
+    pub(super) fn from_answer(answer: &Answer<'_>) -> Option<Changed> {
+        Some(match answer {
+            Answer::Put { version } => Changed::Put { version: *version },
+            Answer::Deleted { existed } => Changed::Deleted { existed: *existed },
+            Answer::Swapped { version } => Changed::Swap(Swap::Swapped { version: *version }),
+            Answer::NotSwapped(found) => Changed::Swap(Swap::from(*found)),
+            Answer::Incremented { value, version } => {
+                Changed::Incremented(Sum { value: *value, version: *version })
+            }
+            _ => return None,
+        })
     }
 }

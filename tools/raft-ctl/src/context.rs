@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use raft_node::client::Endpoint;
+use raft_node::client::{Client, Endpoint, Options};
 use raft_node::config::{self, Config, Diagnostics, Overrides};
+use raft_node::wire;
 
-use crate::cli::Global;
+use crate::cli::{Consistency, Global};
 use crate::codes::Code;
 use crate::error::CliError;
 
@@ -47,6 +48,31 @@ impl Context {
             None => (all, false),
         };
         Ok(Context { global, endpoints, fixed, config })
+    }
+
+    /// How a client behaves, by these options.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            fixed: self.fixed,
+            cluster: self.config.as_ref().map(|config| config.cluster.name.clone()),
+            timeout: self.timeout(),
+            consistency: self.consistency(),
+            ..Options::new(self.endpoints.clone())
+        }
+    }
+
+    /// A client that behaves by these options.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.options())
+    }
+
+    /// How fresh reads must be.
+    pub(crate) fn consistency(&self) -> wire::Consistency {
+        match self.global.consistency.unwrap_or_default() {
+            Consistency::Linearizable => wire::Consistency::Linearizable,
+            Consistency::Lease => wire::Consistency::Lease,
+            Consistency::Stale => wire::Consistency::Stale,
+        }
     }
 
     /// How long the command tries.
@@ -133,8 +159,10 @@ fn select(name: &str, all: &[Endpoint], config: Option<&Config>) -> Result<Endpo
     match all {
         // The number or label of a single endpoint is asked of the node itself.
         [single] => Ok(single.clone()),
-        _ => Err(CliError::usage(format!("--node {name}: no endpoint of --endpoints is known as it"))
-            .hint("give --config FILE too, or the one endpoint that is meant")),
+        _ => Err(CliError::usage(format!(
+            "--node {name}: no endpoint of --endpoints is known as it"
+        ))
+        .hint("give --config FILE too, or the one endpoint that is meant")),
     }
 }
 
@@ -190,7 +218,7 @@ mod tests {
         let with = context(&["-c", file.path().to_str().unwrap(), "-e", "10.0.0.2:2"]).unwrap();
         assert_eq!(with.endpoints[0].node.unwrap().number(), 2);
         let error = context(&["-e", "nowhere"]).err().unwrap();
-        assert!(error.message().contains("no port"), "{}", error.message());
+        assert!(error.json().contains("no port"), "{}", error.json());
     }
 
     #[test]

@@ -101,14 +101,6 @@ impl CliError {
         self.exit
     }
 
-    pub(crate) fn message(&self) -> &str {
-        &self.message
-    }
-
-    pub(crate) fn is_silent(&self) -> bool {
-        self.silent
-    }
-
     /// Prints it on standard error for people and, with `json`, as one object on standard output
     /// for programs.
     pub(crate) fn report(&self, json: bool) {
@@ -166,7 +158,7 @@ mod tests {
     #[test]
     fn a_reader_that_has_gone_is_no_failure() {
         let gone = CliError::output(io::Error::from(io::ErrorKind::BrokenPipe));
-        assert!(gone.is_silent());
+        assert!(gone.silent);
         assert_eq!(gone.exit(), Exit::Done);
         let full = CliError::output(io::Error::from(io::ErrorKind::StorageFull));
         assert_eq!(full.exit(), Exit::LocalIo);

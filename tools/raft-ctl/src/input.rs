@@ -101,6 +101,6 @@ mod tests {
         assert_eq!(itself(&path, false).unwrap(), b"\x00\xff\n");
         let error = itself("@/nowhere/at/all", false).unwrap_err();
         assert_eq!(error.code(), Code::LocalIo);
-        assert!(error.message().contains("/nowhere/at/all"), "{}", error.message());
+        assert!(error.json().contains("/nowhere/at/all"), "{}", error.json());
     }
 }

@@ -35,6 +35,12 @@ impl Progress {
         Progress::new(bar, "{wide_bar} {msg}", true)
     }
 
+    /// For a known number of keys to be written.
+    pub(crate) fn filling(total: u64) -> Progress {
+        let template = "{wide_bar} {human_pos}/{human_len} keys written before they are read";
+        Progress::new(ProgressBar::new(total), template, true)
+    }
+
     fn new(bar: ProgressBar, template: &str, shown: bool) -> Progress {
         let target = match shown && io::stderr().is_terminal() {
             true => ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND),

@@ -109,16 +109,17 @@ fn write_durably(file: &File, bytes: &[u8], offset: &mut u64) -> io::Result<()> 
 pub(crate) fn loopback() -> io::Result<LoopbackLimits> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
-    let echo = thread::Builder::new().name("echo".to_owned()).spawn(move || -> io::Result<()> {
-        let (mut stream, _) = listener.accept()?;
-        stream.set_nodelay(true)?;
-        let mut message = [0; 64];
-        for _ in 0..ROUND_TRIPS {
-            stream.read_exact(&mut message)?;
-            stream.write_all(&message)?;
-        }
-        Ok(())
-    })?;
+    let echo =
+        thread::Builder::new().name("echo".to_owned()).spawn(move || -> io::Result<()> {
+            let (mut stream, _) = listener.accept()?;
+            stream.set_nodelay(true)?;
+            let mut message = [0; 64];
+            for _ in 0..ROUND_TRIPS {
+                stream.read_exact(&mut message)?;
+                stream.write_all(&message)?;
+            }
+            Ok(())
+        })?;
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(1)))?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::limits::{DiskLimits, LoopbackLimits, quantile_us, rounded};
 use crate::error::CliError;
-use crate::output::{self, BOLD, DIM, Output, VERSION, WARN, styled};
+use crate::output::{self, BOLD, DIM, Output, WARN, styled};
 
 /// Above this share of its time a thread of the generator has nothing left to give.
 const BUSY_SHARE: f64 = 0.9;
@@ -21,7 +21,7 @@ pub(crate) struct Report {
     pub(crate) version: &'static str,
     pub(crate) op: &'static str,
     pub(crate) nodes: Option<usize>,
-    pub(crate) sync: Option<&'static str>,
+    pub(crate) storage: Option<&'static str>,
     pub(crate) consistency: &'static str,
     pub(crate) clients: u16,
     pub(crate) depth: u16,
@@ -45,7 +45,6 @@ pub(crate) struct Report {
     pub(crate) reconnects: u64,
     /// Requests of an open loop whose time had come and that weren't sent when it ended.
     pub(crate) unsent: u64,
-    pub(crate) entries_per_write: Option<f64>,
     pub(crate) limits: Limits,
     pub(crate) generator: Generator,
 }
@@ -109,8 +108,6 @@ impl Generator {
 }
 
 impl Report {
-    pub(crate) const VERSION: u32 = VERSION;
-
     pub(crate) fn print(&self, out: &mut Output) -> Result<(), CliError> {
         if out.is_json() {
             return out.json(self);
@@ -123,9 +120,6 @@ impl Report {
         if let (Some(put), Some(get)) = (&self.put, &self.get) {
             out.line(format!("    put       {}", put.text()))?;
             out.line(format!("    get       {}", get.text()))?;
-        }
-        if let Some(entries) = self.entries_per_write {
-            out.line(format!("  batches     {entries:.1} entries in each write of the leader"))?;
         }
         self.print_errors(out)?;
         self.print_limits(out)?;
@@ -212,8 +206,8 @@ impl Report {
                 output::count(self.unsent)
             ));
         }
-        if self.sync == Some("none") {
-            warnings.push("Sync=none: nothing that was acknowledged is durable".to_owned());
+        if let Some(storage) = self.storage.filter(|storage| *storage != "synced") {
+            warnings.push(format!("the log is {storage}: a power cut may lose what was done"));
         }
         for warning in warnings {
             out.line(format!("{} {warning}", styled(WARN, "warning:")))?;

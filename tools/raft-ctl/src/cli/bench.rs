@@ -1,7 +1,6 @@
 //! The benchmark.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 

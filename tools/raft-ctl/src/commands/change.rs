@@ -27,8 +27,12 @@ struct ChangeObject<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum AnswerObject<'a> {
-    Put { version: u64 },
-    Delete { deleted: bool },
+    Put {
+        version: u64,
+    },
+    Delete {
+        deleted: bool,
+    },
     Cas {
         swapped: bool,
         version: Option<u64>,
@@ -38,7 +42,10 @@ enum AnswerObject<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         mod_index: Option<u64>,
     },
-    Increment { value: i64, version: u64 },
+    Increment {
+        value: i64,
+        version: u64,
+    },
 }
 
 /// What `--dry-run` prints.
@@ -83,15 +90,23 @@ pub(crate) fn delete(
     }
     let mut client = context.client();
     for (position, key) in keys.iter().enumerate() {
-        let done = numbered(&mut client, context, |client| client.delete(key)).map_err(|error| {
-            if position == 0 {
-                return error;
-            }
-            error.detail(format!("the {position} keys before {} are deleted", output::quoted(key)))
-        })?;
+        let done =
+            numbered(&mut client, context, |client| client.delete(key)).map_err(|error| {
+                if position == 0 {
+                    return error;
+                }
+                error.detail(format!(
+                    "the {position} keys before {} are deleted",
+                    output::quoted(key)
+                ))
+            })?;
         let deleted = done.answer;
         let text = if deleted { "deleted" } else { "was not there" };
-        let text = if keys.len() > 1 { format!("{} {text}", output::quoted(key)) } else { text.to_owned() };
+        let text = if keys.len() > 1 {
+            format!("{} {text}", output::quoted(key))
+        } else {
+            text.to_owned()
+        };
         print(key, &done, AnswerObject::Delete { deleted }, &text, out)?;
     }
     Ok(Exit::Done)
@@ -171,7 +186,8 @@ fn swap_answer<'a>(swap: &'a Swap, new: &'a [u8]) -> (AnswerObject<'a>, String, 
                 mod_index: Some(mod_index.0),
             };
             let size = output::bytes(u64::from(*length));
-            let text = format!("{}: it has another value of {size}  version {version}", not_swapped());
+            let text =
+                format!("{}: it has another value of {size}  version {version}", not_swapped());
             (answer, text, Exit::Negative)
         }
     }
@@ -238,12 +254,7 @@ fn print<T>(
     out.line(format!("{text}  {place}"))
 }
 
-fn dry_run(
-    op: &'static str,
-    key: &[u8],
-    more: &str,
-    out: &mut Output,
-) -> Result<Exit, CliError> {
+fn dry_run(op: &'static str, key: &[u8], more: &str, out: &mut Output) -> Result<Exit, CliError> {
     if out.is_json() {
         let key = Blob(key);
         out.json(&DryRunObject { v: VERSION, outcome: "ok", dry_run: true, op, key })?;

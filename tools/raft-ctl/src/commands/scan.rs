@@ -165,10 +165,8 @@ impl<'a> Pages<'a> {
             max_bytes: MAX_ANSWER_BYTES,
             keys_only: self.keys_only,
         };
-        let mut page = self
-            .client
-            .scan(&scan)
-            .map_err(|failure| explain::failed(&failure, self.context))?;
+        let mut page =
+            self.client.scan(&scan).map_err(|failure| explain::failed(&failure, self.context))?;
         self.told += page.answer.records.len() as u64;
         self.cursor = page.answer.cursor.take();
         Ok(Some(page))

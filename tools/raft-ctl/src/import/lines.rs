@@ -36,6 +36,7 @@ pub(crate) struct Lines<R> {
     buffer: Vec<u8>,
     number: u64,
     bytes: u64,
+    ended: bool,
 }
 
 #[derive(Deserialize)]
@@ -46,7 +47,7 @@ struct Record {
 
 impl<R: BufRead> Lines<R> {
     pub(crate) fn new(from: R) -> Lines<R> {
-        Lines { from, buffer: Vec::new(), number: 0, bytes: 0 }
+        Lines { from, buffer: Vec::new(), number: 0, bytes: 0, ended: false }
     }
 
     /// How many bytes were read.
@@ -54,11 +55,22 @@ impl<R: BufRead> Lines<R> {
         self.bytes
     }
 
+    /// The number of the line that was read last.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether everything was read.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.ended
+    }
+
     /// The next line, or `None` at the end. A wrong line doesn't keep the next from being read.
     pub(crate) fn next(&mut self) -> io::Result<Option<Result<Line, WrongLine>>> {
         loop {
             self.buffer.clear();
             if !self.fill()? {
+                self.ended = true;
                 return Ok(None);
             }
             self.number += 1;

@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn what_is_no_encoding_is_refused() {
-        for wrong in ["Z", "Zg", "Zg=", "Zg==Zg==", "Z===", "====", "Zh==", "Zm9=", "Zm 9", "Zm9-"] {
+        for wrong in ["Z", "Zg", "Zg=", "Zg==Zg==", "Z===", "====", "Zh==", "Zm9=", "Zm 9", "Zm9-"]
+        {
             assert_eq!(decode(wrong), None, "{wrong}");
         }
     }

@@ -50,7 +50,8 @@ mod tests {
 
     #[test]
     fn text_stays_text_and_bytes_survive() {
-        for bytes in [&b"ann"[..], b"", b"\"\\\n", "\u{e9}".as_bytes(), b"\xff\x00", b"{\"b64\":1}"] {
+        for bytes in [&b"ann"[..], b"", b"\"\\\n", "\u{e9}".as_bytes(), b"\xff\x00", b"{\"b64\":1}"]
+        {
             let json = serde_json::to_string(&Blob(bytes)).unwrap();
             let read: OwnedBlob = serde_json::from_str(&json).unwrap();
             assert_eq!(read.0, bytes, "{json}");

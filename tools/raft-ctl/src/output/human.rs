@@ -47,6 +47,33 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
+/// How long something holds: `3d 4h`, `12s`.
+pub(crate) fn since(time: Duration) -> String {
+    if time < Duration::from_secs(60) { format!("{}s", time.as_secs()) } else { duration(time) }
+}
+
+/// Parts with two blanks between them, in as many lines as the width asks for. Styles take no
+/// room.
+pub(crate) fn flowed(parts: &[String], width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut used = 0;
+    for part in parts {
+        let room = anstream::adapter::strip_str(part).to_string().chars().count();
+        match lines.last_mut() {
+            Some(line) if used + 2 + room <= width => {
+                line.push_str("  ");
+                line.push_str(part);
+                used += 2 + room;
+            }
+            _ => {
+                lines.push(part.clone());
+                used = room;
+            }
+        }
+    }
+    lines
+}
+
 /// How long ago: `2h ago`.
 pub(crate) fn ago(age: Duration) -> String {
     let whole = age.as_secs();
@@ -67,9 +94,7 @@ pub(crate) fn seconds(duration: Duration) -> String {
 pub(crate) fn wall_time(nanoseconds: u64) -> String {
     // Further than the calendar's four digits reach, the number itself says more.
     match UNIX_EPOCH.checked_add(Duration::from_nanos(nanoseconds)) {
-        Some(time) if time < last_moment() => {
-            humantime::format_rfc3339_millis(time).to_string()
-        }
+        Some(time) if time < last_moment() => humantime::format_rfc3339_millis(time).to_string(),
         _ => format!("{nanoseconds} ns"),
     }
 }
@@ -112,9 +137,8 @@ fn steers(letter: char) -> bool {
 /// Whether these bytes are text that does nothing to a terminal but begin new lines and columns.
 pub(crate) fn is_harmless(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|text| {
-        text.chars().all(|letter| {
-            matches!(letter, '\n' | '\t') || !(letter.is_control() || steers(letter))
-        })
+        text.chars()
+            .all(|letter| matches!(letter, '\n' | '\t') || !(letter.is_control() || steers(letter)))
     })
 }
 
@@ -154,9 +178,13 @@ mod tests {
 
     #[test]
     fn thousands_are_set_apart() {
-        for (number, text) in
-            [(0, "0"), (999, "999"), (1000, "1,000"), (883_410, "883,410"), (1_000_000, "1,000,000")]
-        {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (883_410, "883,410"),
+            (1_000_000, "1,000,000"),
+        ] {
             assert_eq!(count(number), text);
         }
     }

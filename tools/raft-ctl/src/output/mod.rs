@@ -11,8 +11,8 @@ mod table;
 
 pub(crate) use blob::{Blob, OwnedBlob};
 pub(crate) use human::{
-    ago, bytes, count, duration, is_harmless, quoted, quoted_within, seconds, shell_quoted,
-    wall_time,
+    ago, bytes, count, duration, flowed, is_harmless, quoted, quoted_within, seconds, shell_quoted,
+    since, wall_time,
 };
 pub(crate) use json::{Seconds, VERSION};
 pub(crate) use table::{Align, Column, Table};
@@ -87,7 +87,8 @@ impl Output {
     /// A line of text, which may hold styles.
     pub(crate) fn line(&mut self, text: impl fmt::Display) -> Result<(), CliError> {
         let text = text.to_string();
-        let text = if self.styled() { text } else { anstream::adapter::strip_str(&text).to_string() };
+        let text =
+            if self.styled() { text } else { anstream::adapter::strip_str(&text).to_string() };
         writeln!(self.out, "{text}").map_err(written)
     }
 

@@ -32,6 +32,12 @@ impl Table {
         self.rows.push((cells, style));
     }
 
+    /// How many columns of letters the longest line takes.
+    pub(crate) fn width(&self) -> usize {
+        let plain = |line: &String| anstream::adapter::strip_str(line).to_string().chars().count();
+        self.lines().iter().map(plain).max().unwrap_or(0)
+    }
+
     /// The lines, without blanks at their ends.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut table = comfy_table::Table::new();
@@ -78,9 +84,6 @@ mod tests {
         let lines = table.lines();
         let plain: Vec<String> =
             lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
-        assert_eq!(
-            plain,
-            ["NODE         MATCH", "1          883,410", "two lines        -"]
-        );
+        assert_eq!(plain, ["NODE         MATCH", "1          883,410", "two lines        -"]);
     }
 }

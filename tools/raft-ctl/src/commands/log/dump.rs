@@ -37,10 +37,9 @@ pub(super) fn head(meta: &Meta, range: Option<(Index, Index)>) -> String {
         |(cluster, _)| cluster.to_string().chars().take(8).collect(),
     );
     let vote = meta.hard_state.vote.map_or_else(|| "nobody".to_owned(), |vote| vote.to_string());
-    let (first, last) = range
-        .map_or(("-".to_owned(), "-".to_owned()), |(first, last)| {
-            (first.to_string(), last.to_string())
-        });
+    let (first, last) = range.map_or(("-".to_owned(), "-".to_owned()), |(first, last)| {
+        (first.to_string(), last.to_string())
+    });
     format!(
         "# node {}  cluster {cluster}  term {}  voted_for {vote}  first {first}  last {last}",
         meta.identity.node, meta.hard_state.term

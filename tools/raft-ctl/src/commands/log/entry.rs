@@ -134,13 +134,12 @@ fn unreadable(entry: &StoredEntry) -> Told {
 
 fn command(command: &Command<'_>) -> Told {
     match command {
-        Command::Change { session, operation } => change(session.as_ref(), operation, command.name()),
+        Command::Change { session, operation } => {
+            change(session.as_ref(), operation, command.name())
+        }
         Command::OpenSession(id) | Command::CloseSession(id) => {
-            let text = format!(
-                "{} opened {}",
-                output::quoted(id.name),
-                output::wall_time(id.opened_at.0)
-            );
+            let text =
+                format!("{} opened {}", output::quoted(id.name), output::wall_time(id.opened_at.0));
             let fields = json!({
                 "session": Blob(id.name),
                 "opened_at": id.opened_at.0,

@@ -62,6 +62,11 @@ pub(super) fn note_live(
     if !inspection.is_live() || out.is_json() {
         return Ok(());
     }
-    let beyond = last.map_or(String::new(), |last| format!("; beyond index {last} possibly not durable"));
-    out.line(format!("{} {}", styled(WARN, "live"), styled(DIM, format!("a node has this directory in use{beyond}"))))
+    let beyond =
+        last.map_or(String::new(), |last| format!("; beyond index {last} possibly not durable"));
+    out.line(format!(
+        "{} {}",
+        styled(WARN, "live"),
+        styled(DIM, format!("a node has this directory in use{beyond}"))
+    ))
 }

@@ -48,9 +48,7 @@ pub(super) fn run(args: &StatArgs, out: &mut Output) -> Result<Exit, CliError> {
         statistics.add(&entry);
         true
     };
-    inspection
-        .entries(Index(0), Index(u64::MAX), &mut each)
-        .map_err(|error| failed(&error))?;
+    inspection.entries(Index(0), Index(u64::MAX), &mut each).map_err(|error| failed(&error))?;
     if let Some((first, last)) = times {
         statistics.first_time = Some(output::wall_time(first));
         statistics.last_time = Some(output::wall_time(last));

@@ -80,9 +80,11 @@ fn finding_object(finding: &Finding) -> FindingObject {
     match finding {
         Finding::Torn(torn) => FindingObject {
             kind: "torn",
-            file: Some(torn.file.display().to_string()),
+            file: Some(torn.segment.clone()),
             offset: Some(torn.offset),
             bytes: Some(torn.bytes),
+            first: torn.entries.map(|entries| entries.0.0),
+            last: torn.entries.map(|entries| entries.1.0),
             message: torn_text(torn),
             ..empty
         },
@@ -117,7 +119,7 @@ fn text(verification: &Verification, out: &mut Output) -> Result<(), CliError> {
     for finding in &verification.findings {
         match finding {
             Finding::Torn(torn) => {
-                let place = format!("{}  offset {:#x}", torn.file.display(), torn.offset);
+                let place = format!("{}  offset {:#x}", torn.segment, torn.offset);
                 let what = "block incomplete, nothing durable behind it";
                 out.line(format!("{} {place}  {what}", styled(WARN, "TORN")))?;
             }
@@ -132,7 +134,8 @@ fn text(verification: &Verification, out: &mut Output) -> Result<(), CliError> {
 }
 
 fn segment_line(segment: &SegmentSummary, damaged: bool) -> String {
-    let entries = segment.entries.map_or(String::new(), |(first, last)| format!("  {first}..{last}"));
+    let entries =
+        segment.entries.map_or(String::new(), |(first, last)| format!("  {first}..{last}"));
     let verdict = if damaged { styled(BAD, "damaged") } else { styled(GOOD, "ok") };
     format!(
         "segment {:016x}  {} entries{entries}  {}  {verdict}",
