@@ -83,6 +83,10 @@ impl Gates {
         self.durable.term == self.current.term
     }
 
+    pub(super) const fn durable_term(&self) -> Term {
+        self.durable.term
+    }
+
     pub(super) fn vote_is_durable(&self) -> bool {
         self.durable == self.current
     }

@@ -1,9 +1,74 @@
 //! How the core stands, for people and for the shell.
 
+use std::time::Duration;
+
 use super::core::{Raft, Role};
 use super::io::{PeerStatus, Status};
+use crate::model::{Configuration, Index, LogId, LogTime, Member, Term};
 
 impl Raft {
+    /// The term that this node leads, if it leads. What was proposed under it and isn't
+    /// committed is undecided once this says something else.
+    #[must_use]
+    pub const fn leads(&self) -> Option<Term> {
+        match self.role {
+            Role::Leader(_) => Some(self.gates.term()),
+            _ => None,
+        }
+    }
+
+    /// The term, and who leads in it, if known.
+    #[must_use]
+    pub const fn term_and_leader(&self) -> (Term, Option<Member>) {
+        (self.gates.term(), self.leader())
+    }
+
+    /// The configuration in force and the index that it stands at.
+    #[must_use]
+    pub fn configuration(&self) -> (Index, &Configuration) {
+        (self.configurations.index(), self.configurations.current())
+    }
+
+    /// How long ago a leader's word was heard: zero on the leader itself, `None` if it never was.
+    #[must_use]
+    pub fn leader_heard_ago(&self) -> Option<Duration> {
+        match self.role {
+            Role::Leader(_) => Some(Duration::ZERO),
+            _ => self.leader_heard.map(|heard| self.now.since(heard)),
+        }
+    }
+
+    /// The last entry of the log.
+    #[must_use]
+    pub fn last(&self) -> LogId {
+        self.log.last()
+    }
+
+    /// Up to where the log is committed, as far as this node knows.
+    #[must_use]
+    pub const fn commit(&self) -> Index {
+        self.commit
+    }
+
+    /// What a power cut would leave: the term, and the last entry of the log.
+    #[must_use]
+    pub fn durable(&self) -> (Term, LogId) {
+        let last = self.log.id(self.gates.durable_index());
+        (self.gates.durable_term(), last.expect("what is durable is in the log"))
+    }
+
+    /// Whether the log and the term are durable as they are.
+    #[must_use]
+    pub fn is_all_durable(&self) -> bool {
+        self.gates.vote_is_durable() && self.gates.durable_index() == self.log.last_index()
+    }
+
+    /// The time that an entry made now would carry.
+    #[must_use]
+    pub fn log_time(&self) -> LogTime {
+        self.clock.read(self.now)
+    }
+
     /// How the core stands.
     #[must_use]
     pub fn status(&self) -> Status {

@@ -1,0 +1,199 @@
+//! Which node to ask next: the one that led last, the one that a node names as its leader, or
+//! the next in turn. It does no I/O and knows no clock.
+
+use std::time::Duration;
+
+use super::Endpoint;
+use crate::model::Term;
+
+/// The first pause after all endpoints were tried in vain; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Which node to ask next.
+///
+/// A hint is followed once for each term: two nodes that name each other can't send a client in
+/// circles, and a node that doesn't know yet that it was replaced can't either. After each round
+/// in vain comes a pause, longer each time.
+#[derive(Clone, Debug)]
+pub(super) struct Finder {
+    endpoints: Vec<Endpoint>,
+    /// Only these may be asked, whatever others say.
+    fixed: bool,
+    /// Whose turn it is.
+    turn: usize,
+    /// Who is to be asked next, out of turn.
+    next: Option<Endpoint>,
+    /// The term of the last hint that was followed.
+    followed: Option<Term>,
+    /// How many were asked in vain since the last pause.
+    in_vain: usize,
+    pause: Duration,
+}
+
+/// What to do next.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    /// Ask this node.
+    Ask(Endpoint),
+    /// All were asked in vain: wait at most so long, then ask again.
+    Pause(Duration),
+}
+
+impl Finder {
+    /// `first` is where the turn begins; different clients should begin at different places.
+    pub(super) fn new(endpoints: Vec<Endpoint>, fixed: bool, first: usize) -> Finder {
+        assert!(!endpoints.is_empty(), "a client needs an endpoint");
+        let turn = first % endpoints.len();
+        Finder {
+            endpoints,
+            fixed,
+            turn,
+            next: None,
+            followed: None,
+            in_vain: 0,
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    pub(super) fn step(&mut self) -> Step {
+        if let Some(endpoint) = self.next.take() {
+            return Step::Ask(endpoint);
+        }
+        if self.in_vain >= self.endpoints.len() {
+            return Step::Pause(self.lengthen_pause());
+        }
+        let endpoint = self.endpoints[self.turn].clone();
+        self.turn = (self.turn + 1) % self.endpoints.len();
+        self.in_vain += 1;
+        Step::Ask(endpoint)
+    }
+
+    /// The node that was asked isn't the leader and names another one, or none.
+    pub(super) fn redirected(&mut self, hint: Option<(Term, Endpoint)>) {
+        let Some((term, endpoint)) = hint else { return };
+        if self.fixed || self.followed.is_some_and(|followed| term <= followed) {
+            return;
+        }
+        self.followed = Some(term);
+        let known = self.endpoints.iter().find(|known| known.address == endpoint.address);
+        self.next = Some(known.cloned().unwrap_or(endpoint));
+    }
+
+    /// The node that was asked has answered as it should: it stays the first choice.
+    pub(super) fn found(&mut self, endpoint: &Endpoint) {
+        self.next = Some(endpoint.clone());
+        self.in_vain = 0;
+        self.pause = FIRST_PAUSE;
+    }
+
+    /// The node that was asked can't do it now and may soon: it is asked again after a pause.
+    pub(super) fn busy(&mut self, endpoint: &Endpoint) -> Duration {
+        self.next = Some(endpoint.clone());
+        self.lengthen_pause()
+    }
+
+    fn lengthen_pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        self.in_vain = 0;
+        // The one that was named may have been elected meanwhile.
+        self.followed = None;
+        pause
+    }
+}
+
+/// A duration between half of `longest` and all of it, so that many clients don't come back at
+/// the same moment.
+pub(super) fn jittered(longest: Duration) -> Duration {
+    longest.mul_f64(rand::random_range(0.5..=1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(port: u16) -> Endpoint {
+        Endpoint::parse(&format!("10.0.0.1:{port}")).unwrap()
+    }
+
+    fn finder() -> Finder {
+        Finder::new((1..=3).map(endpoint).collect(), false, 0)
+    }
+
+    fn asked(finder: &mut Finder) -> u16 {
+        match finder.step() {
+            Step::Ask(endpoint) => endpoint.address.port,
+            Step::Pause(pause) => panic!("a pause of {pause:?}"),
+        }
+    }
+
+    #[test]
+    fn all_are_asked_in_turn_and_then_comes_a_pause_that_grows_to_its_bound() {
+        let mut finder = finder();
+        let mut last = Duration::ZERO;
+        for _ in 0..20 {
+            assert_eq!([1, 2, 3], [(); 3].map(|()| asked(&mut finder)));
+            let Step::Pause(pause) = finder.step() else { panic!("no pause") };
+            assert!(pause > last || pause == LONGEST_PAUSE);
+            last = pause;
+        }
+        assert_eq!(last, LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn a_hint_is_followed_once_for_each_term() {
+        let mut finder = finder();
+        assert_eq!(asked(&mut finder), 1);
+        finder.redirected(Some((Term(5), endpoint(3))));
+        assert_eq!(asked(&mut finder), 3);
+        // It names the first again, as of the same term: no circle.
+        finder.redirected(Some((Term(5), endpoint(1))));
+        assert_eq!(asked(&mut finder), 2);
+        // A node that is behind.
+        finder.redirected(Some((Term(4), endpoint(1))));
+        assert_eq!(asked(&mut finder), 3);
+        // A newer leader.
+        finder.redirected(Some((Term(6), endpoint(9))));
+        assert_eq!(asked(&mut finder), 9);
+        assert!(matches!(finder.step(), Step::Pause(_)));
+    }
+
+    #[test]
+    fn nodes_that_name_each_other_for_ever_end_in_pauses() {
+        let mut finder = finder();
+        let mut pauses = 0;
+        for step in 0..1000 {
+            match finder.step() {
+                Step::Ask(asked) => {
+                    let other = if asked.address.port == 1 { 2 } else { 1 };
+                    finder.redirected(Some((Term(7), endpoint(other))));
+                }
+                Step::Pause(_) => pauses += 1,
+            }
+            assert!(step < 8 || pauses > step / 8, "{pauses} pauses in {step} steps");
+        }
+    }
+
+    #[test]
+    fn the_one_that_was_found_is_asked_first() {
+        let mut finder = finder();
+        asked(&mut finder);
+        assert_eq!(asked(&mut finder), 2);
+        finder.found(&endpoint(2));
+        assert_eq!(asked(&mut finder), 2);
+        // It failed: the others have their turn.
+        assert_eq!([3, 1, 2], [(); 3].map(|()| asked(&mut finder)));
+    }
+
+    #[test]
+    fn a_fixed_node_is_the_only_one_asked() {
+        let mut finder = Finder::new(vec![endpoint(1)], true, 7);
+        assert_eq!(asked(&mut finder), 1);
+        finder.redirected(Some((Term(5), endpoint(3))));
+        assert!(matches!(finder.step(), Step::Pause(_)));
+        assert_eq!(asked(&mut finder), 1);
+    }
+}

@@ -1,0 +1,272 @@
+//! Serving: what the driver asks for, and what the threads report.
+
+use std::time::Duration;
+
+use super::Server;
+use super::life::{Life, Serving};
+use crate::config::{Address, Config, StorageClass, SyncPolicy};
+use crate::kv::Machine;
+use crate::model::{Boot, ClusterId, Epoch, NodeId};
+use crate::node::Exit;
+use crate::node::connection::{ConnectionId, Stage};
+use crate::node::driver::{About, Driver, DriverInput, DriverOutput, Halt, Limits, Parts};
+use crate::node::opening::{Formed, exit_of};
+use crate::node::threads::DiskThreads;
+use crate::raft::{self, Raft, Restored};
+use crate::storage::{ErrorClass, FileReport, LogDone, LogReport, StorageError};
+use crate::wire::{FoundingOffer, MAX_BULK_FRAME_BYTES, StorageKind};
+
+/// The most messages with entries on their way to one member.
+const INFLIGHT_MESSAGES: usize = 4096;
+
+/// What a frame has beside its entries, generously.
+const FRAME_OVERHEAD: u64 = 128;
+
+/// The most reads, of any number of queries each, that wait for a round.
+const WAITING_READS: usize = 4096;
+
+/// The most that may wait for a member before all entries: who doesn't even take heartbeats isn't
+/// there.
+const URGENT_BYTES: usize = 1 << 20;
+
+impl Server {
+    /// Begins to serve with what the directory holds.
+    pub(in crate::node) fn serve(&mut self, formed: Formed, is_founder: bool) -> Result<(), Exit> {
+        let (cluster, epoch, founding) = (formed.cluster, formed.epoch, formed.founding.clone());
+        let (log_bytes, segments) = (formed.log_bytes, formed.segments);
+        let restored = formed.restored.clone();
+        let threads = formed
+            .start(self.mailbox.clone())
+            .map_err(|error| Exit::System { what: "to start a thread", error })?;
+        let about = self.about(cluster, epoch, restored.boot, (log_bytes, segments));
+        self.begin(restored, about, threads, founding, is_founder);
+        Ok(())
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        restored: Restored,
+        about: About,
+        threads: DiskThreads,
+        founding: Option<FoundingOffer>,
+        is_founder: bool,
+    ) {
+        let (cluster, epoch) = (about.cluster, about.epoch);
+        self.journal.follows(restored.hard_state.term);
+        let text = format!("cluster {cluster}, entries up to {}", restored.last);
+        self.journal.info("serving", &text);
+        for seat in restored.configurations.last().iter().flat_map(|(_, now)| now.seats()) {
+            self.call_member(seat.id, &seat.address);
+        }
+        let raft = Raft::new(self.core_config(), restored, self.now, rand::random());
+        let machine = Machine::new();
+        let limits = limits(&self.config);
+        let max_batch_bytes = self.config.cluster.max_batch_bytes;
+        let parts = Parts { about, limits, raft, machine, max_batch_bytes };
+        let mut driver = Driver::new(parts, self.now);
+        for (id, connection) in &self.state.connections {
+            if let Stage::Client(client) = connection.stage {
+                debug_assert_eq!(client, super::reading::client_id(*id));
+                driver.handle(self.now, DriverInput::ClientConnected(client));
+            }
+        }
+        let gives_way_to = None;
+        let serving =
+            Serving { driver, threads, cluster, epoch, founding, gives_way_to, is_founder };
+        self.life = Life::Serving(Box::new(serving));
+        self.campaign_if_founder();
+    }
+
+    /// Calls a member that the file doesn't name, at the address that the log has.
+    fn call_member(&mut self, id: NodeId, address: &str) {
+        if id == self.me || self.calls.address(id).is_some() {
+            return;
+        }
+        let Some((host, port)) = address.rsplit_once(':') else { return };
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        if let Ok(port) = port.parse() {
+            self.calls.set(id, &Address { host, port }, self.now);
+        }
+    }
+
+    fn core_config(&self) -> raft::Config {
+        let cluster = &self.config.cluster;
+        raft::Config {
+            me: self.door.me().member,
+            election_timeout: cluster.election_timeout,
+            heartbeat_interval: cluster.heartbeat_interval,
+            pre_vote: cluster.pre_vote,
+            check_quorum: cluster.check_quorum,
+            max_inflight_bytes: cluster.max_inflight_bytes,
+            max_inflight_messages: INFLIGHT_MESSAGES,
+            max_batch_bytes: MAX_BULK_FRAME_BYTES as u64 - FRAME_OVERHEAD,
+            max_unpersisted_bytes: cluster.max_unpersisted_bytes,
+            recent_bytes: cluster.recent_bytes,
+            max_waiting_reads: WAITING_READS,
+        }
+    }
+
+    pub(super) fn about(
+        &self,
+        cluster: ClusterId,
+        epoch: Epoch,
+        boot: Boot,
+        (log_bytes, segments): (u64, usize),
+    ) -> About {
+        let me = self.door.me();
+        let node = self.config.node_by_id(self.me);
+        About {
+            me: me.member,
+            label: node.map(|node| node.label.clone()).unwrap_or_default(),
+            address: me.address.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            boot,
+            cluster_name: me.cluster_name.clone(),
+            cluster,
+            epoch,
+            storage: storage_kind(&self.config),
+            election_timeout: self.config.cluster.election_timeout,
+            log_bytes,
+            segments: u32::try_from(segments).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// A founder stands for election as soon as a quorum is there, without waiting for a timeout.
+    pub(super) fn campaign_if_founder(&mut self) {
+        let Life::Serving(serving) = &mut self.life else { return };
+        if !serving.is_founder {
+            return;
+        }
+        let (_, members) = serving.driver.raft().configuration();
+        let me = self.door.me().member;
+        let is_there = |member| member == me || self.state.links.to(member).is_some();
+        let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
+        let there = voters().filter(|seat| seat.member().is_some_and(is_there)).count();
+        if there > voters().count() / 2 {
+            serving.is_founder = false;
+            serving.driver.handle(self.now, DriverInput::Campaign);
+        }
+    }
+
+    pub(super) fn log_reports(
+        &mut self,
+        result: Result<LogReport, StorageError>,
+        took: Duration,
+    ) -> Result<(), Exit> {
+        let report = match result {
+            Ok(report) => report,
+            Err(error) if error.class() == ErrorClass::NoSpace => {
+                let Life::Serving(serving) = &mut self.life else { return Err(exit_of(error)) };
+                let text = error.to_string();
+                serving.driver.handle(self.now, DriverInput::LogFull { text });
+                return Ok(());
+            }
+            Err(error) => return Err(exit_of(error)),
+        };
+        if report.done == LogDone::Refounded {
+            self.refounded();
+        } else if let Life::Serving(serving) = &mut self.life {
+            serving.driver.handle(self.now, DriverInput::LogDone { report, took });
+        }
+        Ok(())
+    }
+
+    pub(super) fn files_report(
+        &mut self,
+        result: Result<FileReport, StorageError>,
+    ) -> Result<(), Exit> {
+        let report = result.map_err(exit_of)?;
+        if let Life::Serving(serving) = &mut self.life {
+            serving.driver.handle(self.now, DriverInput::FileDone(report));
+        }
+        Ok(())
+    }
+
+    /// Carries out what the driver asks for.
+    pub(super) fn carry_out(&mut self) -> Result<(), Exit> {
+        let mut slow = Vec::new();
+        let Life::Serving(serving) = &mut self.life else { return Ok(()) };
+        let mut end = Ok(());
+        while let Some(output) = serving.driver.poll() {
+            let (id, urgent, bulk) = match output {
+                DriverOutput::ToPeer { peer, frames } => {
+                    (self.state.links.to(peer), Some(frames), None)
+                }
+                DriverOutput::EntriesToPeer { peer, head, entries } => {
+                    (self.state.links.to(peer), None, Some((head, entries)))
+                }
+                DriverOutput::ToClient { client, replies } => {
+                    (Some(ConnectionId(client.0 as usize)), Some(replies), None)
+                }
+                DriverOutput::Log(work) => {
+                    serving.threads.log(work);
+                    continue;
+                }
+                DriverOutput::File(work) => {
+                    serving.threads.file(work);
+                    continue;
+                }
+                DriverOutput::Notice(notice) => {
+                    self.journal.notice(self.now, &notice);
+                    continue;
+                }
+                DriverOutput::Stopped => {
+                    end = Err(Exit::Clean);
+                    continue;
+                }
+                DriverOutput::Halt(halt) => {
+                    end = end.and(Err(exit_for(halt)));
+                    continue;
+                }
+            };
+            let Some(id) = id else { continue };
+            let Some(connection) = self.state.connections.get_mut(&id) else { continue };
+            if let Some(frames) = urgent {
+                connection.out.push_urgent(frames);
+            }
+            if let Some((head, entries)) = bulk {
+                connection.out.push_bulk(head, [entries]);
+            }
+            let is_node = matches!(connection.stage, Stage::Node { .. });
+            if is_node && connection.out.urgent_bytes() > URGENT_BYTES {
+                slow.push(id);
+            }
+            if !connection.is_dirty {
+                connection.is_dirty = true;
+                self.state.dirty.push(id);
+            }
+        }
+        if end.is_err() {
+            self.write_dirty();
+        }
+        for id in slow {
+            self.close(id, "it does not even take heartbeats");
+        }
+        end
+    }
+}
+
+fn exit_for(halt: Halt) -> Exit {
+    match halt {
+        Halt::Newer(text) => Exit::Newer(text),
+        Halt::Corrupt(text) => Exit::Corrupt(text),
+        Halt::Differs(text) => Exit::Differs(text),
+        Halt::DiskStill(age) => Exit::DiskStill(age),
+    }
+}
+
+/// What the node grants clients.
+pub(super) fn limits(config: &Config) -> Limits {
+    Limits {
+        max_value_bytes: config.client.max_value_size,
+        request_timeout: config.client.request_timeout,
+    }
+}
+
+fn storage_kind(config: &Config) -> StorageKind {
+    match (config.cluster.storage_class, config.storage.sync) {
+        (StorageClass::Memory, _) => StorageKind::Memory,
+        (StorageClass::File, SyncPolicy::Always) => StorageKind::Synced,
+        (StorageClass::File, SyncPolicy::None) => StorageKind::Unsynced,
+    }
+}

@@ -1,0 +1,296 @@
+//! One entry: as a line, as a JSON object, and what its payload says.
+
+use raft_node::kv::{Command, Expected, FeatureLevel, Operation, Point, SessionPart, Settings};
+use raft_node::model::{ByteReader, Configuration, EntryKind, Founding, Seat, Standing};
+use raft_node::storage::StoredEntry;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::output::{self, Align, Blob, Column};
+
+/// The columns of `log dump`.
+pub(super) const HEADER: &str =
+    "index    term  time                       bytes  crc       segment:offset       type  data";
+
+/// An entry, as `--json` prints it.
+#[derive(Serialize)]
+pub(super) struct EntryObject<'a> {
+    index: u64,
+    term: u64,
+    time: String,
+    time_nanoseconds: u64,
+    #[serde(rename = "type")]
+    kind: String,
+    bytes: u32,
+    crc: String,
+    segment: &'a str,
+    offset: u64,
+    ends_block: bool,
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}
+
+impl EntryObject<'_> {
+    pub(super) fn new(entry: &StoredEntry) -> EntryObject<'_> {
+        let told = Told::of(entry);
+        EntryObject {
+            index: entry.header.id.index.0,
+            term: entry.header.id.term.0,
+            time: output::wall_time(entry.header.time.0),
+            time_nanoseconds: entry.header.time.0,
+            kind: told.kind,
+            bytes: entry.encoded_bytes,
+            crc: format!("{:08x}", entry.checksum),
+            segment: &entry.segment,
+            offset: entry.offset,
+            ends_block: entry.ends_block,
+            fields: told.fields,
+        }
+    }
+}
+
+/// An entry as a line of `log dump`, its data cut to about `width` columns in all.
+pub(super) fn line(entry: &StoredEntry, width: Option<usize>) -> String {
+    let told = Told::of(entry);
+    let head = format!(
+        "{:<8} {:<5} {} {:>8}  {:08x}  {}  {:<5} ",
+        entry.header.id.index.0,
+        entry.header.id.term.0,
+        output::wall_time(entry.header.time.0),
+        entry.encoded_bytes,
+        entry.checksum,
+        place(entry),
+        told.kind,
+    );
+    match width {
+        // Where a line doesn't fit anyway, some of the data is better than none.
+        Some(width) => {
+            let room = width.saturating_sub(head.chars().count()).max(24);
+            head + &shortened(&told.text, room)
+        }
+        None => head + &told.text,
+    }
+}
+
+/// `...880001:0x0ffe10`: the end of the segment's ordinal and first index, and the offset in it.
+fn place(entry: &StoredEntry) -> String {
+    let name = entry.segment.strip_suffix(".seg").unwrap_or(&entry.segment);
+    let tail: String = name.chars().skip(name.chars().count().saturating_sub(6)).collect();
+    format!("...{tail}:{:#08x}", entry.offset)
+}
+
+fn shortened(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    let cut: String = text.chars().take(room.saturating_sub(3)).collect();
+    cut + "..."
+}
+
+/// What the payload says.
+pub(super) struct Told {
+    /// The word for it: that of the command, else that of the kind of entry.
+    pub(super) kind: String,
+    /// For people, on one line.
+    pub(super) text: String,
+    /// For programs.
+    pub(super) fields: Map<String, Value>,
+}
+
+impl Told {
+    pub(super) fn of(entry: &StoredEntry) -> Told {
+        let kind = entry.header.kind;
+        let told = match kind {
+            EntryKind::COMMAND => Command::decode(&entry.payload).ok().map(|c| command(&c)),
+            EntryKind::FOUNDING => Founding::decode(&entry.payload).ok().map(|f| founding(&f)),
+            EntryKind::CONFIGURATION => configuration_entry(&entry.payload),
+            EntryKind::SETTINGS => Settings::decode(&entry.payload).ok().map(settings),
+            EntryKind::POINT => Point::decode(&entry.payload).ok().map(point),
+            EntryKind::FEATURE_LEVEL => {
+                FeatureLevel::decode(&entry.payload).ok().map(|level| feature_level(&level))
+            }
+            EntryKind::NOOP => Some(Told::new("noop", String::new(), json!({}))),
+            _ => None,
+        };
+        told.unwrap_or_else(|| unreadable(entry))
+    }
+
+    fn new(kind: &str, text: String, fields: Value) -> Told {
+        let fields = match fields {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        };
+        Told { kind: kind.to_owned(), text, fields }
+    }
+}
+
+/// A kind or layout that this version doesn't know.
+fn unreadable(entry: &StoredEntry) -> Told {
+    let number = entry.header.kind.0;
+    let kind = entry.header.kind.name().map_or_else(|| format!("kind {number}"), str::to_owned);
+    let text = format!("not known to this version: {}", output::quoted_within(&entry.payload, 60));
+    Told::new(&kind, text, json!({ "payload": Blob(&entry.payload), "known": false }))
+}
+
+fn command(command: &Command<'_>) -> Told {
+    match command {
+        Command::Change { session, operation } => {
+            change(session.as_ref(), operation, command.name())
+        }
+        Command::OpenSession(id) | Command::CloseSession(id) => {
+            let text =
+                format!("{} opened {}", output::quoted(id.name), output::wall_time(id.opened_at.0));
+            let fields = json!({
+                "session": Blob(id.name),
+                "opened_at": id.opened_at.0,
+            });
+            Told::new(command.name(), text, fields)
+        }
+    }
+}
+
+fn change(session: Option<&SessionPart<'_>>, operation: &Operation<'_>, name: &str) -> Told {
+    let key = output::quoted(operation.key());
+    let mut fields = json!({ "key": Blob(operation.key()) });
+    let mut text = match operation {
+        Operation::Put { value, .. } => {
+            fields["value"] = json!(Blob(value));
+            format!("{key} = {}", output::quoted(value))
+        }
+        Operation::Delete { .. } => key,
+        Operation::CompareAndSwap { expected, value, .. } => {
+            fields["value"] = json!(Blob(value));
+            let old = match expected {
+                Expected::Absent => {
+                    fields["expected_absent"] = json!(true);
+                    "absent".to_owned()
+                }
+                Expected::Value(old) => {
+                    fields["expected_value"] = json!(Blob(old));
+                    output::quoted(old)
+                }
+                Expected::Version(version) => {
+                    fields["expected_version"] = json!(version);
+                    format!("version {version}")
+                }
+            };
+            format!("{key} {old} -> {}", output::quoted(value))
+        }
+        Operation::Increment { by, .. } => {
+            fields["by"] = json!(by);
+            format!("{key} {by:+}")
+        }
+    };
+    if let Some(part) = session {
+        text.push_str(&format!("  [{} #{}]", output::quoted(part.id.name), part.number));
+        fields["session"] = json!(Blob(part.id.name));
+        fields["opened_at"] = json!(part.id.opened_at.0);
+        fields["number"] = json!(part.number);
+        fields["lowest"] = json!(part.lowest);
+    }
+    Told::new(name, text, fields)
+}
+
+fn founding(founding: &Founding) -> Told {
+    let text = format!(
+        "cluster {} \"{}\" epoch {} by node {}: {}",
+        founding.cluster,
+        founding.name.escape_debug(),
+        founding.epoch,
+        founding.founder,
+        seats_text(founding.configuration.seats())
+    );
+    let fields = json!({
+        "cluster": founding.cluster.to_string(),
+        "epoch": founding.epoch.0,
+        "founder": founding.founder.number(),
+        "cluster_name": founding.name,
+        "seats": seats_json(founding.configuration.seats()),
+        "settings": Settings::decode(&founding.settings).ok().map(settings_json),
+    });
+    Told::new("founding", text, fields)
+}
+
+fn configuration_entry(payload: &[u8]) -> Option<Told> {
+    let mut reader = ByteReader::new(payload);
+    let configuration = Configuration::decode(&mut reader).ok()?;
+    reader.finish().ok()?;
+    let fields = json!({ "seats": seats_json(configuration.seats()) });
+    Some(Told::new("configuration", seats_text(configuration.seats()), fields))
+}
+
+fn seats_text(seats: &[Seat]) -> String {
+    let seats: Vec<String> = seats
+        .iter()
+        .map(|seat| {
+            let standing = match seat.standing {
+                Standing::Voter => String::new(),
+                other => format!(" {}", standing_name(other)),
+            };
+            let empty = if seat.incarnation.is_none() { " absent" } else { "" };
+            format!("{} {}{standing}{empty}", seat.id, seat.address)
+        })
+        .collect();
+    seats.join(", ")
+}
+
+fn seats_json(seats: &[Seat]) -> Value {
+    let seat = |seat: &Seat| {
+        json!({
+            "id": seat.id.number(),
+            "incarnation": seat.incarnation.map(|incarnation| incarnation.to_string()),
+            "standing": standing_name(seat.standing),
+            "address": seat.address,
+        })
+    };
+    seats.iter().map(seat).collect()
+}
+
+fn standing_name(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Learner => "learner",
+        Standing::Voter => "voter",
+        Standing::Incoming => "incoming",
+        Standing::Outgoing => "outgoing",
+        Standing::Demoted => "demoted",
+    }
+}
+
+fn settings(settings: Settings) -> Told {
+    let text = format!(
+        "session timeout {}, {} sessions, {} of answers",
+        output::seconds(settings.session_timeout),
+        settings.max_sessions,
+        output::bytes(settings.max_answer_bytes)
+    );
+    Told::new("settings", text, settings_json(settings))
+}
+
+fn settings_json(settings: Settings) -> Value {
+    json!({
+        "session_timeout_seconds": settings.session_timeout.as_secs_f64(),
+        "max_sessions": settings.max_sessions,
+        "max_answer_bytes": settings.max_answer_bytes,
+    })
+}
+
+fn point(point: Point) -> Told {
+    let text = if point.snapshot { "hash and snapshot here" } else { "hash here" };
+    Told::new("point", text.to_owned(), json!({ "snapshot": point.snapshot }))
+}
+
+fn feature_level(level: &FeatureLevel<'_>) -> Told {
+    let text = format!("{} (known from version {} on)", level.level, level.version);
+    let fields = json!({ "feature_level": level.level, "since_version": level.version });
+    Told::new("feature_level", text, fields)
+}
+
+/// The columns of a table of kinds.
+pub(super) const KINDS: &[Column] = &[
+    ("TYPE", Align::Left),
+    ("ENTRIES", Align::Right),
+    ("SHARE", Align::Right),
+    ("BYTES", Align::Right),
+    ("MEAN", Align::Right),
+    ("LARGEST", Align::Right),
+];

@@ -1,0 +1,52 @@
+//! What each command does.
+
+mod change;
+mod get;
+mod health;
+mod import;
+mod log;
+mod meta;
+mod nodes;
+mod ping;
+mod scan;
+mod status;
+mod transfer;
+mod wait;
+
+mod hash;
+
+use crate::bench;
+use crate::cli::{Cli, Command};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output::Output;
+
+/// Carries out what the command line says.
+pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<Exit, CliError> {
+    // What only looks at files needs no nodes.
+    match &cli.command {
+        Command::Log(command) => return log::run(command, out),
+        Command::Meta(command) => return meta::run(command, out),
+        _ => {}
+    }
+    let context = Context::new(cli.global)?;
+    match &cli.command {
+        Command::Get(args) => get::run(args, &context, out),
+        Command::Put(args) => change::put(args, &context, out),
+        Command::Delete(args) => change::delete(args, &context, out),
+        Command::Cas(args) => change::cas(args, &context, out),
+        Command::Increment(args) => change::increment(args, &context, out),
+        Command::Scan(args) => scan::scan(args, &context, out),
+        Command::Import(args) => import::run(args, &context, out),
+        Command::Export(args) => scan::export(args, &context, out),
+        Command::Status(args) => status::run(args, &context, out),
+        Command::Health => health::run(&context, out),
+        Command::Wait(args) => wait::run(args, &context, out),
+        Command::Ping(args) => ping::run(args, &context, out),
+        Command::TransferLeader(args) => transfer::run(args, &context, out),
+        Command::Hash(_) => hash::run(&context, out),
+        Command::Bench(args) => bench::run(args, &context, out),
+        Command::Log(_) | Command::Meta(_) => Ok(Exit::Done),
+    }
+}

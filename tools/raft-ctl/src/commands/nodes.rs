@@ -1,0 +1,177 @@
+//! Every node as it stands: asked all at once, and compared.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use raft_node::client::{Endpoint, Failure, Options, survey};
+use raft_node::model::{Index, LogTime, NodeId};
+use raft_node::wire::{PeerReport, StatusReply, StatusRole};
+
+use crate::codes::Code;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::explain::one_reason;
+
+/// How long a node gets to answer, where nobody says.
+const USUAL_TIME: Duration = Duration::from_secs(2);
+
+/// All nodes that are known, by number where they have one.
+pub(super) struct Nodes {
+    pub(super) nodes: Vec<Node>,
+}
+
+/// One node.
+pub(super) struct Node {
+    pub(super) endpoint: Endpoint,
+    /// How it stands, or why it didn't say.
+    pub(super) answer: Result<Box<StatusReply>, Failure>,
+}
+
+impl Node {
+    pub(super) fn status(&self) -> Option<&StatusReply> {
+        self.answer.as_deref().ok()
+    }
+
+    pub(super) fn id(&self) -> Option<NodeId> {
+        self.status().map(|status| status.node.id).or(self.endpoint.node)
+    }
+
+    /// `node 3`, or its address where the number isn't known.
+    pub(super) fn name(&self) -> String {
+        self.id().map_or_else(|| self.endpoint.address.to_string(), |id| format!("node {id}"))
+    }
+
+    pub(super) fn label(&self) -> Option<&str> {
+        let told = self.status().map(|status| status.label.as_str());
+        told.filter(|label| !label.is_empty()).or(self.endpoint.label.as_deref())
+    }
+
+    /// Why it didn't answer.
+    pub(super) fn reason(&self) -> Option<String> {
+        self.answer.as_ref().err().map(one_reason)
+    }
+}
+
+impl Nodes {
+    /// Asks all nodes that the options name and, unless only one is meant, those that these name
+    /// as members.
+    pub(super) fn ask(context: &Context) -> Nodes {
+        Nodes::ask_within(context, context.timeout_or(USUAL_TIME))
+    }
+
+    pub(super) fn ask_within(context: &Context, timeout: Duration) -> Nodes {
+        let options = Options { timeout, ..context.options() };
+        let mut nodes = asked(&options);
+        if !context.fixed {
+            let others = unasked_members(&nodes);
+            if !others.is_empty() {
+                nodes.extend(asked(&Options { endpoints: others, ..options }));
+            }
+        }
+        nodes.sort_by_key(Node::id);
+        Nodes { nodes }
+    }
+
+    /// Those that answered.
+    pub(super) fn up(&self) -> impl Iterator<Item = &StatusReply> {
+        self.nodes.iter().filter_map(Node::status)
+    }
+
+    /// The leader: of those that say so, the one of the highest term.
+    pub(super) fn leader(&self) -> Option<&StatusReply> {
+        self.up().filter(|status| status.role == StatusRole::Leader).max_by_key(|s| s.term)
+    }
+
+    /// The node that knows most about the members.
+    pub(super) fn best(&self) -> Option<&StatusReply> {
+        self.leader().or_else(|| self.up().max_by_key(|s| (s.configuration_index, s.term)))
+    }
+
+    /// What the leader knows of a node.
+    pub(super) fn peer(&self, id: Option<NodeId>) -> Option<&PeerReport> {
+        self.leader()?.peers.iter().find(|peer| Some(peer.member.id) == id)
+    }
+
+    /// The voters of the configuration, and those of them that answered.
+    pub(super) fn voters(&self) -> (BTreeSet<NodeId>, BTreeSet<NodeId>) {
+        let seats = self.best().map(|status| status.configuration.seats()).unwrap_or_default();
+        let mut voters: BTreeSet<NodeId> =
+            seats.iter().filter(|seat| seat.standing.votes()).map(|seat| seat.id).collect();
+        if voters.is_empty() {
+            voters = self.nodes.iter().filter_map(Node::id).collect();
+        }
+        let up = self.up().map(|status| status.node.id).filter(|id| voters.contains(id)).collect();
+        (voters, up)
+    }
+
+    /// Whether a quorum of the voters follows the leader.
+    pub(super) fn has_quorum(&self) -> bool {
+        let Some(leader) = self.leader() else { return false };
+        let (voters, _) = self.voters();
+        let follows = |status: &&StatusReply| {
+            status.term == leader.term
+                && status.leader == Some(leader.node.id)
+                && voters.contains(&status.node.id)
+        };
+        self.up().filter(follows).count() > voters.len() / 2
+    }
+
+    /// The highest index that any node knows as committed.
+    pub(super) fn commit(&self) -> Option<Index> {
+        self.up().map(|status| status.commit).max()
+    }
+
+    /// How far a node is behind: entries, and log time.
+    pub(super) fn behind(&self, status: &StatusReply) -> (u64, Duration) {
+        let commit = self.commit().unwrap_or_default();
+        let entries = commit.0.saturating_sub(status.applied.0);
+        let newest = self.up().map(|status| status.applied_time).max().unwrap_or(LogTime(0));
+        let time = match entries {
+            0 => 0,
+            _ => newest.0.saturating_sub(status.applied_time.0),
+        };
+        (entries, Duration::from_nanos(time))
+    }
+
+    /// An error where no node answered at all.
+    pub(super) fn require_any(&self) -> Result<(), CliError> {
+        if self.up().next().is_some() {
+            return Ok(());
+        }
+        let lines = self
+            .nodes
+            .iter()
+            .map(|node| format!("{}  {}", node.endpoint, node.reason().unwrap_or_default()));
+        let message = match self.nodes.len() {
+            1 => "the node doesn't answer".to_owned(),
+            count => format!("none of {count} nodes answers"),
+        };
+        Err(CliError::new(Code::CannotConnect, message)
+            .details(lines)
+            .hint("start raft on them, or see --config and --endpoints"))
+    }
+}
+
+fn asked(options: &Options) -> Vec<Node> {
+    survey(options).into_iter().map(|(endpoint, answer)| Node { endpoint, answer }).collect()
+}
+
+/// The members that the nodes name and that weren't asked.
+fn unasked_members(nodes: &[Node]) -> Vec<Endpoint> {
+    let best = nodes
+        .iter()
+        .filter_map(Node::status)
+        .max_by_key(|status| (status.role == StatusRole::Leader, status.configuration_index));
+    let Some(best) = best else { return Vec::new() };
+    let mut others: Vec<Endpoint> = Vec::new();
+    for seat in best.configuration.seats() {
+        let known = nodes.iter().any(|node| node.id() == Some(seat.id));
+        if let (false, Ok(endpoint)) = (known, Endpoint::parse(&seat.address)) {
+            let same = |other: &Endpoint| other.address == endpoint.address;
+            if !others.iter().any(same) && !nodes.iter().any(|node| same(&node.endpoint)) {
+                others.push(Endpoint { node: Some(seat.id), ..endpoint });
+            }
+        }
+    }
+    others
+}

@@ -1,0 +1,372 @@
+//! `status`: every node, its role, its log, how far it is behind.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use raft_node::wire::{StatusReply, StatusRole};
+use serde::Serialize;
+
+use super::health;
+use super::nodes::{Node, Nodes};
+use crate::cli::StatusArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output::{self, Align, BAD, BOLD, GOOD, Output, Seconds, Table, VERSION, WARN, styled};
+
+/// Over how long the rate of commits is measured.
+const RATE_TIME: Duration = Duration::from_millis(100);
+
+#[derive(Serialize)]
+struct StatusObject {
+    v: u32,
+    cluster: Option<String>,
+    cluster_name: Option<String>,
+    leader: Option<u16>,
+    term: Option<u64>,
+    commit: Option<u64>,
+    healthy: bool,
+    nodes: Vec<NodeObject>,
+}
+
+/// A node. Of one that is down, everything behind `up` is null but `error`.
+#[derive(Default, Serialize)]
+struct NodeObject {
+    id: Option<u16>,
+    label: Option<String>,
+    address: String,
+    up: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    role: Option<&'static str>,
+    term: Option<u64>,
+    commit: Option<u64>,
+    applied: Option<u64>,
+    last: Option<u64>,
+    durable: Option<u64>,
+    first: Option<u64>,
+    behind: Option<u64>,
+    behind_seconds: Option<Seconds>,
+    snapshot: Option<u64>,
+    log_bytes: Option<u64>,
+    state_hash: Option<String>,
+    state_hash_index: Option<u64>,
+    version: Option<String>,
+    voter: Option<bool>,
+    incarnation: Option<String>,
+    boot: Option<u64>,
+    disk_ok: Option<bool>,
+    sync_p99_seconds: Option<Seconds>,
+    feature_level: Option<u32>,
+    storage: Option<&'static str>,
+    uptime_seconds: Option<Seconds>,
+    keys: Option<u64>,
+    state_bytes: Option<u64>,
+    clients: Option<u32>,
+    segments: Option<u32>,
+    /// What the leader knows of it, also where it is down.
+    matched: Option<u64>,
+    round_trip_seconds: Option<Seconds>,
+    waits_for: Vec<u16>,
+}
+
+pub(crate) fn run(
+    args: &StatusArgs,
+    context: &Context,
+    out: &mut Output,
+) -> Result<Exit, CliError> {
+    let Some(interval) = args.watch else {
+        let nodes = Nodes::ask(context);
+        show(&nodes, None, context, out)?;
+        nodes.require_any()?;
+        return Ok(Exit::Done);
+    };
+    let mut before: Option<(Instant, u64)> = None;
+    loop {
+        let start = Instant::now();
+        let nodes = Nodes::ask(context);
+        if out.is_terminal() {
+            out.clear_screen()?;
+        }
+        let commit = nodes.commit().map(|commit| commit.0);
+        let rate = before
+            .zip(commit)
+            .map(|((at, old), new)| new.saturating_sub(old) as f64 / at.elapsed().as_secs_f64());
+        show(&nodes, rate, context, out)?;
+        out.flush()?;
+        before = commit.map(|commit| (start, commit));
+        thread::sleep(interval.saturating_sub(start.elapsed()));
+    }
+}
+
+fn show(
+    nodes: &Nodes,
+    rate: Option<f64>,
+    context: &Context,
+    out: &mut Output,
+) -> Result<(), CliError> {
+    let reasons = health::reasons(nodes);
+    if out.is_json() {
+        return out.json(&object(nodes, reasons.is_empty()));
+    }
+    if nodes.up().next().is_none() {
+        return Ok(());
+    }
+    let rate = rate.or_else(|| measured_rate(nodes, context));
+    for line in heading(nodes, rate, reasons.is_empty(), out.width()) {
+        out.line(line)?;
+    }
+    out.table(&table(nodes, out.width()))?;
+    for reason in &reasons {
+        out.line(format!("{} {}", styled(WARN, "!"), health::line(reason)))?;
+    }
+    Ok(())
+}
+
+/// How many entries a second are committed just now.
+fn measured_rate(nodes: &Nodes, context: &Context) -> Option<f64> {
+    let leader = nodes.leader()?;
+    let endpoint = nodes.nodes.iter().find(|node| node.id() == Some(leader.node.id))?;
+    let mut options = context.options();
+    options.endpoints = vec![endpoint.endpoint.clone()];
+    options.fixed = true;
+    options.timeout = options.timeout.min(Duration::from_secs(1));
+    let mut client = raft_node::client::Client::new(options);
+    let first = client.status().ok()?;
+    let start = Instant::now();
+    thread::sleep(RATE_TIME);
+    let second = client.status().ok()?;
+    let entries = second.commit.0.saturating_sub(first.commit.0);
+    Some(entries as f64 / start.elapsed().as_secs_f64())
+}
+
+/// `cluster 6f1d2c  leader 2 "B" since 3d 4h (term 7)  voters 3/3 up  commit 883,410 (2,114/s)`,
+/// in as many lines as the width asks for.
+fn heading(nodes: &Nodes, rate: Option<f64>, healthy: bool, width: usize) -> Vec<String> {
+    let mut parts = Vec::new();
+    let best = nodes.best();
+    match best.and_then(|status| status.cluster) {
+        Some(cluster) => parts.push(format!("cluster {}", short(&cluster.to_string()))),
+        None => parts.push("cluster not formed".to_owned()),
+    }
+    match nodes.leader() {
+        Some(leader) => parts.push(format!(
+            "leader {} \"{}\" since {} (term {})",
+            styled(BOLD, leader.node.id),
+            leader.label.escape_debug(),
+            output::since(leader.role_for),
+            leader.term
+        )),
+        None => parts.push(styled(BAD, "no leader")),
+    }
+    let (voters, up) = nodes.voters();
+    let up_text = format!("voters {}/{} up", up.len(), voters.len());
+    parts.push(if up.len() == voters.len() { up_text } else { styled(WARN, up_text) });
+    if let Some(commit) = nodes.commit() {
+        let rate = rate.map_or_else(String::new, |rate| {
+            format!(" ({}/s)", output::count(rate.round() as u64))
+        });
+        parts.push(format!("commit {}{rate}", output::count(commit.0)));
+    }
+    if let Some(storage) = best.map(|status| status.storage)
+        && storage != raft_node::wire::StorageKind::Synced
+    {
+        parts.push(styled(WARN, storage.name()));
+    }
+    parts.push(if healthy { styled(GOOD, "healthy") } else { styled(BAD, "unhealthy") });
+    output::flowed(&parts, width)
+}
+
+/// The beginning of an id, which is enough for people.
+fn short(id: &str) -> String {
+    id.chars().take(6).collect()
+}
+
+/// A column of the table: when it can be left out, and what stands in it.
+struct Show {
+    name: &'static str,
+    align: Align,
+    cell: fn(&Nodes, &Node) -> String,
+}
+
+/// The columns, and in which order they are left out where the width doesn't allow for all.
+const COLUMNS: &[Show] = &[
+    Show { name: "NODE", align: Align::Left, cell: id_cell },
+    Show {
+        name: "LABEL",
+        align: Align::Left,
+        cell: |_, node| node.label().unwrap_or("-").to_owned(),
+    },
+    Show { name: "ADDRESS", align: Align::Left, cell: |_, node| node.endpoint.address.to_string() },
+    Show { name: "ROLE", align: Align::Left, cell: role_cell },
+    Show { name: "MATCH", align: Align::Right, cell: match_cell },
+    Show { name: "BEHIND", align: Align::Right, cell: behind_cell },
+    Show { name: "RTT", align: Align::Right, cell: round_trip_cell },
+    Show { name: "LOG", align: Align::Right, cell: log_cell },
+    Show { name: "SNAPSHOT", align: Align::Right, cell: snapshot_cell },
+    Show { name: "VERSION", align: Align::Left, cell: version_cell },
+];
+
+const DISPENSABLE: &[&str] = &["VERSION", "SNAPSHOT", "LABEL", "LOG", "RTT"];
+
+fn table(nodes: &Nodes, width: usize) -> Table {
+    let mut left_out: Vec<&str> = Vec::new();
+    if nodes.up().all(|status| status.snapshot.0 == 0) {
+        left_out.push("SNAPSHOT");
+    }
+    let mut dispensable = DISPENSABLE.iter();
+    loop {
+        let shown: Vec<&Show> =
+            COLUMNS.iter().filter(|column| !left_out.contains(&column.name)).collect();
+        let columns: Vec<_> = shown.iter().map(|column| (column.name, column.align)).collect();
+        let mut table = Table::new(&columns);
+        for node in &nodes.nodes {
+            let cells = shown.iter().map(|column| (column.cell)(nodes, node)).collect();
+            let style = match node.status() {
+                Some(status) if status.role == StatusRole::Leader => Some(GOOD),
+                Some(_) => None,
+                None => Some(BAD),
+            };
+            table.row(cells, style);
+        }
+        if table.width() <= width {
+            return table;
+        }
+        match dispensable.next() {
+            Some(name) => left_out.push(name),
+            None => return table,
+        }
+    }
+}
+
+fn id_cell(_: &Nodes, node: &Node) -> String {
+    node.id().map_or_else(|| "?".to_owned(), |id| id.to_string())
+}
+
+fn role_cell(_: &Nodes, node: &Node) -> String {
+    match node.status() {
+        Some(status) if status.role == StatusRole::Leader => "LEADER".to_owned(),
+        Some(status) => status.role.name().to_owned(),
+        None => "DOWN".to_owned(),
+    }
+}
+
+fn match_cell(nodes: &Nodes, node: &Node) -> String {
+    match (nodes.peer(node.id()), node.status()) {
+        (Some(peer), _) => output::count(peer.matched.0),
+        (None, Some(status)) => output::count(status.durable.0),
+        (None, None) => "-".to_owned(),
+    }
+}
+
+fn behind_cell(nodes: &Nodes, node: &Node) -> String {
+    let Some(status) = node.status() else {
+        let commit = nodes.leader().map(|leader| leader.commit.0);
+        let behind = nodes
+            .peer(node.id())
+            .zip(commit)
+            .map(|(peer, commit)| output::count(commit.saturating_sub(peer.matched.0)));
+        return behind.unwrap_or_else(|| "-".to_owned());
+    };
+    if status.role == StatusRole::Leader {
+        return "-".to_owned();
+    }
+    let (entries, time) = nodes.behind(status);
+    match entries {
+        0 => "0".to_owned(),
+        _ => format!("{} ({})", output::count(entries), output::duration(time)),
+    }
+}
+
+fn round_trip_cell(nodes: &Nodes, node: &Node) -> String {
+    nodes
+        .peer(node.id())
+        .and_then(|peer| peer.round_trip)
+        .map_or_else(|| "-".to_owned(), output::duration)
+}
+
+fn log_cell(_: &Nodes, node: &Node) -> String {
+    node.status().map_or_else(|| "-".to_owned(), |status| output::bytes(status.log_bytes))
+}
+
+fn snapshot_cell(_: &Nodes, node: &Node) -> String {
+    let snapshot = node.status().filter(|status| status.snapshot.0 > 0);
+    snapshot.map_or_else(
+        || "-".to_owned(),
+        |status| {
+            let age = status.log_time.0.saturating_sub(status.snapshot_time.0);
+            let age = output::ago(Duration::from_nanos(age));
+            format!("{} {age}", output::count(status.snapshot.0))
+        },
+    )
+}
+
+fn version_cell(_: &Nodes, node: &Node) -> String {
+    node.status().map_or_else(|| "-".to_owned(), |status| status.version.clone())
+}
+
+fn object(nodes: &Nodes, healthy: bool) -> StatusObject {
+    let best = nodes.best();
+    StatusObject {
+        v: VERSION,
+        cluster: best.and_then(|status| status.cluster).map(|cluster| cluster.to_string()),
+        cluster_name: best.map(|status| status.cluster_name.clone()),
+        leader: nodes.leader().map(|leader| leader.node.id.number()),
+        term: nodes.up().map(|status| status.term.0).max(),
+        commit: nodes.commit().map(|commit| commit.0),
+        healthy,
+        nodes: nodes.nodes.iter().map(|node| node_object(nodes, node)).collect(),
+    }
+}
+
+fn node_object(nodes: &Nodes, node: &Node) -> NodeObject {
+    let peer = nodes.peer(node.id());
+    let known = NodeObject {
+        id: node.id().map(|id| id.number()),
+        label: node.label().map(str::to_owned),
+        address: node.endpoint.address.to_string(),
+        up: node.status().is_some(),
+        error: node.reason(),
+        matched: peer.map(|peer| peer.matched.0),
+        round_trip_seconds: peer.and_then(|peer| peer.round_trip).map(Seconds),
+        ..NodeObject::default()
+    };
+    match node.status() {
+        Some(status) => figures(nodes, status, known),
+        None => known,
+    }
+}
+
+fn figures(nodes: &Nodes, status: &StatusReply, known: NodeObject) -> NodeObject {
+    let (behind, behind_time) = nodes.behind(status);
+    NodeObject {
+        role: Some(status.role.name()),
+        term: Some(status.term.0),
+        commit: Some(status.commit.0),
+        applied: Some(status.applied.0),
+        last: Some(status.last.0),
+        durable: Some(status.durable.0),
+        first: Some(status.first.0),
+        behind: Some(behind),
+        behind_seconds: Some(Seconds(behind_time)),
+        snapshot: Some(status.snapshot.0),
+        log_bytes: Some(status.log_bytes),
+        state_hash: Some(format!("{:032x}", status.state_hash)),
+        state_hash_index: Some(status.state_hash_index.0),
+        version: Some(status.version.clone()),
+        voter: Some(status.voter),
+        incarnation: Some(status.node.incarnation.to_string()),
+        boot: Some(status.boot.0),
+        disk_ok: Some(status.disk_ok),
+        sync_p99_seconds: status.sync_p99.map(Seconds),
+        feature_level: Some(status.feature_level),
+        storage: Some(status.storage.name()),
+        uptime_seconds: Some(Seconds(status.uptime)),
+        keys: Some(status.keys),
+        state_bytes: Some(status.state_bytes),
+        clients: Some(status.clients),
+        segments: Some(status.segments),
+        waits_for: status.waits_for.iter().map(|awaited| awaited.id.number()).collect(),
+        ..known
+    }
+}

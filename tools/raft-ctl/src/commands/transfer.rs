@@ -1,0 +1,84 @@
+//! `transfer-leader`: another node is to lead.
+
+use raft_node::model::NodeId;
+use serde::Serialize;
+
+use super::nodes::Nodes;
+use crate::cli::TransferArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::explain;
+use crate::output::{GOOD, Output, VERSION, styled};
+
+#[derive(Serialize)]
+struct TransferObject {
+    v: u32,
+    outcome: &'static str,
+    dry_run: bool,
+    leader: Option<u16>,
+    term: Option<u64>,
+    to: Option<u16>,
+}
+
+pub(crate) fn run(
+    args: &TransferArgs,
+    context: &Context,
+    out: &mut Output,
+) -> Result<Exit, CliError> {
+    let to = args.to.as_deref().map(|name| target(name, context)).transpose()?;
+    if context.global.dry_run {
+        return dry_run(to, context, out);
+    }
+    let (leader, term) = context
+        .client()
+        .transfer_leadership(to)
+        .map_err(|failure| explain::failed(&failure, context))?;
+    if out.is_json() {
+        out.json(&TransferObject {
+            v: VERSION,
+            outcome: "ok",
+            dry_run: false,
+            leader: Some(leader.number()),
+            term: Some(term.0),
+            to: to.map(NodeId::number),
+        })?;
+    } else {
+        out.line(format!("{}  term {term}", styled(GOOD, format!("leader {leader}"))))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The node of this number or label.
+fn target(name: &str, context: &Context) -> Result<NodeId, CliError> {
+    let known = context.config.as_ref().and_then(|config| config.node(name));
+    let number = || name.parse().ok().and_then(NodeId::new);
+    known.map(|node| node.id).or_else(number).ok_or_else(|| {
+        CliError::usage(format!("{name}: there is no such node"))
+            .hint("give its number, or its label with --config; nothing was changed")
+    })
+}
+
+fn dry_run(to: Option<NodeId>, context: &Context, out: &mut Output) -> Result<Exit, CliError> {
+    let nodes = Nodes::ask(context);
+    nodes.require_any()?;
+    let leader = nodes.leader();
+    if out.is_json() {
+        out.json(&TransferObject {
+            v: VERSION,
+            outcome: "ok",
+            dry_run: true,
+            leader: leader.map(|leader| leader.node.id.number()),
+            term: leader.map(|leader| leader.term.0),
+            to: to.map(NodeId::number),
+        })?;
+    } else {
+        let from = leader.map_or_else(|| "nobody".to_owned(), |l| format!("node {}", l.node.id));
+        let to = to.map_or_else(
+            || "the most advanced of the others".to_owned(),
+            |to| format!("node {to}"),
+        );
+        out.line(format!("{} {from} to hand leadership to {to}", styled(GOOD, "would ask")))?;
+    }
+    Ok(Exit::Done)
+}
