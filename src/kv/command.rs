@@ -1,6 +1,6 @@
 //! What clients ask to be changed: the payload of a command entry.
 
-use crate::model::{ByteReader, ENTRY_HEADER_BYTES, LogTime, MAX_ENTRY_BYTES, Malformed, PutBytes};
+use crate::model::{ByteReader, LogTime, MAX_ENTRY_BYTES, Malformed, PutBytes};
 
 /// The longest key, in bytes. The shortest has one.
 pub const MAX_KEY_BYTES: u32 = 4096;
@@ -8,8 +8,9 @@ pub const MAX_KEY_BYTES: u32 = 4096;
 /// The longest name of a session, in bytes. The shortest has one.
 pub const MAX_SESSION_NAME_BYTES: u8 = 64;
 
-/// The most that one encoded command may take, so that its entry fits into the protocol's bound.
-pub const MAX_COMMAND_BYTES: usize = MAX_ENTRY_BYTES - ENTRY_HEADER_BYTES;
+/// The most that one encoded command may take: 16 KiB below the bound of an entry, so that the
+/// entry keeps to it, and so does every answer that holds the command's key and value.
+pub const MAX_COMMAND_BYTES: usize = MAX_ENTRY_BYTES - (16 << 10);
 
 /// The bound of a value's length that the encoding knows; nodes hold clients to a lower one.
 const VALUE_BOUND: u32 = MAX_COMMAND_BYTES as u32;

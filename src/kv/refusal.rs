@@ -13,7 +13,10 @@ pub enum Refusal {
     Overflow,
     /// The session isn't remembered: it was closed, stood still for too long, made room for
     /// others, or was never opened. What an earlier attempt did isn't known.
-    #[error("the session isn't remembered; this attempt changed nothing, an earlier one may have")]
+    #[error(
+        "the session isn't remembered; this attempt changed nothing, an earlier one may have: \
+         read what became of it, then begin a new session"
+    )]
     SessionForgotten,
     /// The session has been told that the client no longer waits for this number. What an
     /// earlier attempt did isn't known.
@@ -28,7 +31,7 @@ pub enum Refusal {
     /// Too many numbers lie between the lowest that is waited for and this one.
     #[error(
         "the number is 1,024 or more above {lowest}, the lowest that the session waits for; \
-         nothing was changed"
+         nothing was changed: wait for the answers to lower numbers first"
     )]
     AboveWindow {
         /// The lowest number that the session waits for.
@@ -36,13 +39,19 @@ pub enum Refusal {
     },
     /// A session of this name is open since another, earlier time, and only an explicit opening
     /// takes its place.
-    #[error("the session's name is in use; nothing was changed")]
+    #[error(
+        "the session's name is in use by one with another opening time; nothing was changed: \
+         close that one, or open this one explicitly in its place"
+    )]
     SessionInUse {
         /// When that session was opened.
         opened_at: LogTime,
     },
     /// The opening time lies in the future of the log.
-    #[error("the opening time is later than the log's own time; nothing was changed")]
+    #[error(
+        "the opening time is later than the log's own time; nothing was changed: open with a \
+         log time that the cluster told"
+    )]
     OpeningAhead {
         /// The log time when it was refused.
         now: LogTime,

@@ -1,12 +1,22 @@
 //! The data directory of one node: opened, formatted, founded.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::model::{
     Batch, Boot, ClusterId, Configuration, Epoch, HardState, Incarnation, Index, LogId, LogTime,
     NodeId, TermRun,
 };
 
+use super::block::BLOCK_HEAD_BYTES;
+use super::hard_state::{Floor, HardStateFile};
+use super::identity::{self, Identity};
+use super::log_map::LogMap;
+use super::log_writer::founded;
+use super::open_segment::OpenSegment;
+use super::segment::{BLOCK_ALIGNMENT, SegmentHead, salt};
+use super::shared::Shared;
+use super::start;
 use super::{Disk, FileWorker, LogWriter, StorageError};
 
 /// How a directory is opened.
@@ -37,17 +47,6 @@ pub enum SyncMode {
     Rarely,
 }
 
-/// Who a directory belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Identity {
-    /// The node.
-    pub node: NodeId,
-    /// Its life: drawn when the directory was formatted.
-    pub incarnation: Incarnation,
-    /// The cluster that it is part of, once it is.
-    pub cluster: Option<(ClusterId, Epoch)>,
-}
-
 /// The door to a data directory.
 #[derive(Debug)]
 pub struct Directory;
@@ -56,7 +55,7 @@ pub struct Directory;
 #[derive(Debug)]
 pub enum Opened<D: Disk> {
     /// The node is part of no cluster yet.
-    Unformed(Unformed<D>),
+    Unformed(Box<Unformed<D>>),
     /// The node has a log.
     Formed(Box<Recovered<D>>),
 }
@@ -64,10 +63,9 @@ pub enum Opened<D: Disk> {
 /// A directory without a log.
 #[derive(Debug)]
 pub struct Unformed<D: Disk> {
-    disk: D,
-    identity: Identity,
-    boot: Boot,
-    report: RecoveryReport,
+    pub(super) shared: Shared<D>,
+    pub(super) hard_state: HardStateFile<D>,
+    pub(super) report: RecoveryReport,
 }
 
 /// What a start finds, with the workers that go on from there.
@@ -143,9 +141,7 @@ impl Directory {
         path: &Path,
         options: OpenOptions,
     ) -> Result<Opened<D>, StorageError> {
-        let _ = options;
-        disk.create_directory(path).map_err(StorageError::disk("make the directory", path))?;
-        Err(StorageError::NoDirectory { path: path.to_owned() })
+        start::open(disk, path, options)
     }
 }
 
@@ -153,13 +149,13 @@ impl<D: Disk> Unformed<D> {
     /// Who the directory belongs to.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        self.identity
+        self.hard_state.record().identity
     }
 
     /// The number of this start, already durable.
     #[must_use]
     pub fn boot(&self) -> Boot {
-        self.boot
+        self.hard_state.record().boot
     }
 
     /// What is worth telling.
@@ -174,7 +170,81 @@ impl<D: Disk> Unformed<D> {
     ///
     /// If it isn't one well-formed founding entry at index 1: it was verified where it came in.
     pub fn found(self, founding: &Batch) -> Result<Recovered<D>, StorageError> {
-        let _ = (self.disk, founding);
-        Err(StorageError::Poisoned)
+        let Unformed { shared, mut hard_state, report } = self;
+        let (entry, identity) = founded(hard_state.record().identity, founding);
+        let needed = shared.segment_bytes_for((BLOCK_HEAD_BYTES + founding.bytes_len()) as u64);
+        let spare = shared.make_spare(needed)?;
+        let record = hard_state.record();
+        let ordinal = record.floor.ordinal + 1;
+        let head = SegmentHead {
+            identity,
+            ordinal,
+            before: LogId::ORIGIN,
+            salt: salt(shared.seed, record.boot.0, ordinal),
+            file_bytes: spare.bytes,
+            alignment: BLOCK_ALIGNMENT,
+            reset: true,
+        };
+        let (open, block) = OpenSegment::publish(&shared, spare, head, Some(founding))?;
+        hard_state.save(|record| {
+            record.floor = Floor { ordinal, offset: open.end() };
+            record.identity = identity;
+        })?;
+        identity::write(&shared.disk, &shared.layout, &identity)?;
+        let mut map = shared.map();
+        *map = LogMap::new(LogId::ORIGIN);
+        map.add_segment(head);
+        let added = block.is_some_and(|block| map.add_block(&block));
+        assert!(added, "the founding entry follows the origin");
+        drop(map);
+        let last_time = founding.iter().last().map_or(LogTime(0), |last| last.time());
+        let parts = RecoveredParts {
+            shared,
+            hard_state,
+            open,
+            last_time,
+            configurations: vec![(Index(1), entry.configuration)],
+            report,
+        };
+        Ok(parts.assemble())
+    }
+}
+
+/// What a [`Recovered`] is made of.
+pub(super) struct RecoveredParts<D: Disk> {
+    pub(super) shared: Shared<D>,
+    pub(super) hard_state: HardStateFile<D>,
+    pub(super) open: OpenSegment<D>,
+    pub(super) last_time: LogTime,
+    pub(super) configurations: Vec<(Index, Configuration)>,
+    pub(super) report: RecoveryReport,
+}
+
+impl<D: Disk> RecoveredParts<D> {
+    pub(super) fn assemble(self) -> Recovered<D> {
+        let record = *self.hard_state.record();
+        let (cluster, epoch) = record.identity.cluster.expect("who has a log is in a cluster");
+        let shared = Arc::new(self.shared);
+        let map = shared.map();
+        let (base, last, runs) = (map.base(), map.last().index, map.runs().to_vec());
+        let (log_bytes, segments) = (map.bytes(), map.segments().len());
+        drop(map);
+        Recovered {
+            identity: record.identity,
+            cluster,
+            epoch,
+            hard_state: record.hard_state,
+            boot: record.boot,
+            base,
+            runs,
+            last,
+            last_time: self.last_time,
+            configurations: self.configurations,
+            log_bytes,
+            segments,
+            report: self.report,
+            writer: LogWriter::new(shared.clone(), self.hard_state, self.open),
+            files: FileWorker::new(shared),
+        }
     }
 }

@@ -11,6 +11,7 @@
 //!   also if a later sync succeeds.
 //! - The end of a process loses nothing of that, but the cache may then hold what the disk doesn't.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -29,13 +30,14 @@ pub enum Access {
 }
 
 /// A file system.
-pub trait Disk: Clone + Send + Sync + 'static {
+pub trait Disk: Clone + fmt::Debug + Send + Sync + 'static {
     /// An open file.
     type File: DiskFile;
     /// What keeps a directory for this process; given back when it is dropped.
-    type Lock: Send + Sync + 'static;
+    type Lock: fmt::Debug + Send + Sync + 'static;
 
-    /// Makes a directory and those above it that aren't there. An existing one is no error.
+    /// Makes a directory, and those above it that aren't there, durably. An existing one is no
+    /// error.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
 
     /// The names in a directory, in their order.
@@ -64,7 +66,7 @@ pub trait Disk: Clone + Send + Sync + 'static {
 }
 
 /// An open file.
-pub trait DiskFile: Send + Sync + 'static {
+pub trait DiskFile: fmt::Debug + Send + Sync + 'static {
     /// A mapping of a file for writing.
     type Region: Region;
 
@@ -81,7 +83,8 @@ pub trait DiskFile: Send + Sync + 'static {
     /// write inside them can fail for want of space.
     fn allocate(&self, length: u64) -> io::Result<()>;
 
-    /// Cuts the file to `length` bytes, which must not be more than it has. Nobody maps it.
+    /// Cuts the file to `length` bytes, which must not be more than it has. This process doesn't
+    /// map it.
     fn cut(&self, length: u64) -> io::Result<()>;
 
     /// Makes the file's contents and length durable.
@@ -96,13 +99,13 @@ pub trait DiskFile: Send + Sync + 'static {
 }
 
 /// A file's bytes, mapped for writing.
-pub trait Region: Send + 'static {
+pub trait Region: fmt::Debug + Send + 'static {
     /// Stores `bytes` at `offset`.
     ///
     /// # Panics
     ///
     /// If they don't lie within the region.
-    fn store(&mut self, offset: usize, bytes: &[u8]);
+    fn store(&mut self, offset: usize, bytes: &[u8]) -> io::Result<()>;
 
     /// Makes what was stored in `length` bytes from `offset` durable, and whatever is needed to
     /// read it back.

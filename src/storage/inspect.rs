@@ -1,16 +1,27 @@
 //! Looking at a data directory without changing it, also while its node runs.
 
+use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::model::{Boot, EntryHeader, HardState, Index, LogId};
+use bytes::Bytes;
 
-use super::{Corruption, Disk, Identity, StorageError};
+use crate::model::{Boot, EntryHeader, HardState, Index, LogId, Term};
+
+use super::hard_state::{self, Record, RecordFound};
+use super::identity::{self, IdentityFound};
+use super::layout::Layout;
+use super::reader::EntryReader;
+use super::recover::{LogFound, SegmentRead, read_log};
+use super::{Access, Corruption, Disk, Floor, Identity, StorageError, TornTail};
 
 /// A data directory that is only read. A live one is never mapped, and read to its last whole
 /// block.
 #[derive(Debug)]
 pub struct Inspection<D: Disk> {
     disk: D,
+    layout: Layout,
+    live: bool,
 }
 
 /// What a directory says beside its log.
@@ -32,22 +43,13 @@ pub struct Meta {
     pub identity_copies: [bool; 2],
 }
 
-/// A place in the log that is known durable outside of it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub struct Floor {
-    /// The ordinal of a segment; 0: there was none yet.
-    pub ordinal: u64,
-    /// An offset in it.
-    pub offset: u64,
-}
-
 /// One entry where it lies.
 #[derive(Clone, Debug)]
 pub struct StoredEntry {
     /// Kind, name and time.
     pub header: EntryHeader,
     /// What stands behind the header.
-    pub payload: bytes::Bytes,
+    pub payload: Bytes,
     /// The checksum that it carries.
     pub checksum: u32,
     /// The encoded length.
@@ -84,7 +86,7 @@ pub struct SegmentSummary {
 }
 
 /// What a verification says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Verdict {
     /// Every byte that counts is as it was written.
     Ok,
@@ -111,41 +113,91 @@ pub struct Verification {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Finding {
     /// An unfinished block at the end.
-    Torn(super::TornTail),
+    Torn(TornTail),
     /// Damage.
     Damage(Corruption),
     /// Something that does no harm, such as one bad copy of two.
     Note(String),
 }
 
+/// How often a live log is read again when it seems damaged: its node may have written meanwhile.
+const LIVE_READS: usize = 4;
+
 impl<D: Disk> Inspection<D> {
     /// Looks at the directory at `path`.
     pub fn open(disk: D, path: &Path) -> Result<Inspection<D>, StorageError> {
-        let _ = disk;
-        Err(StorageError::NoDirectory { path: path.to_owned() })
+        let layout = Layout::new(path);
+        let live = disk
+            .is_locked(&layout.lock)
+            .map_err(StorageError::disk("look at the lock of", path))?;
+        match disk.open(&layout.identity, Access::Read) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(StorageError::NoDirectory { path: path.to_owned() })
+            }
+            Err(source) => Err(StorageError::disk("open", &layout.identity)(source)),
+            Ok(_) => Ok(Inspection { disk, layout, live }),
+        }
     }
 
     /// Whether a process has the directory in use. What is read beyond the durable end may then
     /// be lost yet.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        let _ = &self.disk;
-        false
+        self.live
     }
 
     /// Identity, hard state and floor.
     pub fn meta(&self) -> Result<Meta, StorageError> {
-        Err(StorageError::Poisoned)
+        let identity = self.identity()?;
+        let found = hard_state::read(&self.disk, &self.layout, self.access())?;
+        let record = found.record;
+        Ok(Meta {
+            identity: identity.identity,
+            hard_state: record.hard_state,
+            boot: record.boot,
+            floor: record.floor,
+            clean: record.clean,
+            hard_state_copies: found.copies,
+            identity_copies: identity.copies,
+        })
     }
 
     /// Reads everything and says how it is. Damage is a finding, not an error.
     pub fn verify(&self) -> Result<Verification, StorageError> {
-        Err(StorageError::Poisoned)
+        let mut findings = Vec::new();
+        match self.identity() {
+            Ok(found) => note_copies(&mut findings, "identity", found.copies),
+            Err(StorageError::Corrupt(damage)) => findings.push(Finding::Damage(*damage)),
+            Err(error) => return Err(error),
+        }
+        match hard_state::read(&self.disk, &self.layout, self.access()) {
+            Ok(found) => note_copies(&mut findings, "hard state", found.copies),
+            Err(StorageError::Corrupt(damage)) => findings.push(Finding::Damage(*damage)),
+            Err(error) => return Err(error),
+        }
+        let log = self.log()?;
+        for name in &log.strange {
+            findings.push(Finding::Note(format!("log/{name} isn't a file of the log")));
+        }
+        for name in &log.void {
+            let text = format!("log/{name} is void: a later segment begins the log anew");
+            findings.push(Finding::Note(text));
+        }
+        if log.map.base() != LogId::ORIGIN {
+            let text =
+                format!("the log begins behind {}: a snapshot holds the rest", log.map.base());
+            findings.push(Finding::Note(text));
+        }
+        findings.extend(log.torn.clone().map(Finding::Torn));
+        findings.extend(log.damage.clone().map(Finding::Damage));
+        let verdict = findings.iter().map(Finding::verdict).max().unwrap_or(Verdict::Ok);
+        let segments = log.segments.iter().map(summary).collect();
+        Ok(Verification { verdict, entries: range_of(&log), segments, findings })
     }
 
     /// The first and last index that the log holds, up to the first damage.
     pub fn range(&self) -> Result<Option<(Index, Index)>, StorageError> {
-        Ok(None)
+        Ok(range_of(&self.log()?))
     }
 
     /// Calls `each` for the entries from `first` to `last` that the log holds, in order, until it
@@ -156,7 +208,119 @@ impl<D: Disk> Inspection<D> {
         last: Index,
         each: &mut dyn FnMut(StoredEntry) -> bool,
     ) -> Result<(), StorageError> {
-        let _ = (first, last, each);
-        Err(StorageError::Poisoned)
+        let log = self.log()?;
+        let mut next = first.max(log.map.base().index + 1);
+        let mut reader = EntryReader::new();
+        while next <= last
+            && let Some(piece) = log.map.pieces_from(next, last, 1).first()
+        {
+            let head = log.map.head(piece.ordinal).expect("a piece lies in a segment of the map");
+            let segment = head.file_name();
+            let flow =
+                reader.read(&self.disk, &self.layout, &head, piece, &mut |entry, place| {
+                    let index = entry.id().index;
+                    if index < next {
+                        return ControlFlow::Continue(());
+                    }
+                    let wanted = index <= last
+                        && each(StoredEntry {
+                            header: entry.header(),
+                            payload: Bytes::copy_from_slice(entry.payload()),
+                            checksum: entry.checksum(),
+                            encoded_bytes: entry.bytes().len() as u32,
+                            segment: segment.clone(),
+                            offset: place.offset,
+                            ends_block: place.ends_block,
+                        });
+                    if wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                })?;
+            if flow.is_break() {
+                return Ok(());
+            }
+            next = piece.last + 1;
+        }
+        match log.damage {
+            Some(damage) if next <= last => Err(damage.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn access(&self) -> Access {
+        if self.live { Access::Read } else { Access::ReadDevice }
+    }
+
+    fn identity(&self) -> Result<IdentityFound, StorageError> {
+        let found = identity::read(&self.disk, &self.layout, self.access())?;
+        found.ok_or_else(|| StorageError::NoDirectory { path: self.layout.root.clone() })
+    }
+
+    /// Reads the log. Of a live one, damage counts when it is found twice at the same place.
+    fn log(&self) -> Result<LogFound, StorageError> {
+        let mut seen = None;
+        for _ in 1..LIVE_READS {
+            match self.read_log() {
+                Ok(log) if !self.live || log.damage.is_none() || log.damage == seen => {
+                    return Ok(log);
+                }
+                Ok(log) => seen = log.damage,
+                Err(StorageError::Disk { source, .. })
+                    if self.live && source.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.read_log()
+    }
+
+    fn read_log(&self) -> Result<LogFound, StorageError> {
+        // The hard state first: what it says of the log was so when it was written.
+        let record = match hard_state::read(&self.disk, &self.layout, self.access()) {
+            Ok(RecordFound { record, .. }) => record,
+            // Without it nothing is known of terms and of the floor, but the log can be read.
+            Err(StorageError::Corrupt(_)) => {
+                let mut record = Record::fresh(self.identity()?.identity);
+                record.hard_state.term = Term(u64::MAX);
+                record
+            }
+            Err(error) => return Err(error),
+        };
+        read_log(&self.disk, &self.layout, self.access(), &record)
+    }
+}
+
+impl Finding {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Finding::Torn(_) => Verdict::Torn,
+            Finding::Damage(_) => Verdict::Corrupt,
+            Finding::Note(_) => Verdict::Ok,
+        }
+    }
+}
+
+fn note_copies(findings: &mut Vec<Finding>, name: &str, copies: [bool; 2]) {
+    for (copy, good) in copies.iter().enumerate() {
+        if !good {
+            let text = format!("copy {} of the {name} is bad; the other is used", copy + 1);
+            findings.push(Finding::Note(text));
+        }
+    }
+}
+
+fn range_of(log: &LogFound) -> Option<(Index, Index)> {
+    let (base, last) = (log.map.base().index, log.map.last().index);
+    (last > base).then(|| (base + 1, last))
+}
+
+fn summary(read: &SegmentRead) -> SegmentSummary {
+    SegmentSummary {
+        name: read.name.clone(),
+        ordinal: read.head.ordinal,
+        before: read.head.before,
+        reset: read.head.reset,
+        file_bytes: read.file_bytes,
+        end: read.end,
+        blocks: read.blocks,
+        entries: read.entries,
+        entry_count: read.entry_count,
     }
 }

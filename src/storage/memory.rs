@@ -199,10 +199,11 @@ impl DiskFile for MemoryFile {
 }
 
 impl Region for MemoryRegion {
-    fn store(&mut self, offset: usize, bytes: &[u8]) {
+    fn store(&mut self, offset: usize, bytes: &[u8]) -> io::Result<()> {
         let end = offset.checked_add(bytes.len()).expect("a region is far smaller than memory");
         assert!(end <= self.length, "{offset}..{end} of {}", self.length);
         self.file.bytes()[offset..end].copy_from_slice(bytes);
+        Ok(())
     }
 
     fn sync(&self, _offset: usize, _length: usize) -> io::Result<()> {

@@ -8,27 +8,39 @@
 //! - [`LogWriter`] and [`FileWorker`] do what the log thread and the file thread are asked.
 //! - [`Inspection`] looks at a directory without changing it.
 
+mod block;
 mod directory;
 mod disk;
 mod error;
 mod file_worker;
+mod hard_state;
+mod identity;
 mod inspect;
+mod layout;
+mod log_map;
 mod log_writer;
 mod mapping;
 mod memory;
+mod open_segment;
+mod page;
+mod reader;
 mod real;
+mod recover;
+mod scan;
+mod segment;
+mod shared;
+mod start;
 mod work;
 
 pub use directory::{
-    Directory, Identity, OpenOptions, Opened, Recovered, RecoveryReport, SyncMode, TornTail,
-    Unformed,
+    Directory, OpenOptions, Opened, Recovered, RecoveryReport, SyncMode, TornTail, Unformed,
 };
 pub use disk::{Access, Disk, DiskFile, Region};
 pub use error::{Corruption, ErrorClass, StorageError};
 pub use file_worker::FileWorker;
-pub use inspect::{
-    Finding, Floor, Inspection, Meta, SegmentSummary, StoredEntry, Verdict, Verification,
-};
+pub use hard_state::Floor;
+pub use identity::Identity;
+pub use inspect::{Finding, Inspection, Meta, SegmentSummary, StoredEntry, Verdict, Verification};
 pub use log_writer::LogWriter;
 pub use mapping::end_on_bus_error;
 pub use memory::MemoryDisk;

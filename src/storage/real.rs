@@ -48,13 +48,16 @@ impl Disk for RealDisk {
         if path.is_dir() {
             return Ok(());
         }
-        fs::create_dir_all(path)?;
-        // The names that were made on the way are durable only with the directories above.
-        for above in path.ancestors().skip(1) {
-            let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
-            self.sync_directory(above)?;
+        let above = match path.parent() {
+            Some(above) if !above.as_os_str().is_empty() => above,
+            _ => Path::new("."),
+        };
+        self.create_directory(above)?;
+        match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            other => other?,
         }
-        Ok(())
+        self.sync_directory(above)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
@@ -171,7 +174,7 @@ impl DiskFile for RealFile {
     }
 
     fn map(&self, length: usize) -> io::Result<Mapping> {
-        Mapping::new(&self.file, length)
+        Mapping::new(self.file.try_clone()?, length)
     }
 }
 

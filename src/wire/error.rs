@@ -16,14 +16,12 @@ pub enum WireError {
     #[error("the other side {0}; this port speaks raft's own protocol only")]
     Foreign(Foreign),
     /// A hello where an answer should be, or the reverse.
-    #[error("{found} where {expected} was expected: both sides {both}")]
+    #[error("{found} came where {expected} was expected")]
     Crossed {
         /// What should have come.
         expected: &'static str,
         /// What came.
         found: &'static str,
-        /// What both sides do.
-        both: &'static str,
     },
     /// A hello or answer that is too long or too short.
     #[error("{what}: length at offset 8: {found} isn't {least}..{most}")]

@@ -143,25 +143,57 @@ pub(super) fn bytes<'a>(
 pub(super) fn text(reader: &mut ByteReader<'_>, field: &'static str) -> Result<String, Malformed> {
     let start = reader.offset() + 2;
     let bytes = bytes(reader, field, MAX_TEXT_BYTES)?;
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(text.to_owned()),
-        Err(error) => {
-            let at = error.valid_up_to();
-            Err(Malformed::Invalid { field, offset: start + at, found: u64::from(bytes[at]) })
-        }
+    printable(bytes, field, start)
+}
+
+/// UTF-8 of at most 255 bytes behind a one-byte length.
+pub(super) fn short_text(
+    reader: &mut ByteReader<'_>,
+    field: &'static str,
+) -> Result<String, Malformed> {
+    let start = reader.offset() + 1;
+    let bytes = reader.short_bytes(field, u8::MAX)?;
+    printable(bytes, field, start)
+}
+
+/// The text of these bytes, which begin at `start`. Texts end up in logs and on terminals, so
+/// there are no control characters in them.
+fn printable(bytes: &[u8], field: &'static str, start: usize) -> Result<String, Malformed> {
+    let invalid = |at: usize, found: u64| Malformed::Invalid { field, offset: start + at, found };
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        invalid(at, u64::from(bytes[at]))
+    })?;
+    match text.char_indices().find(|(_, character)| character.is_control()) {
+        Some((at, character)) => Err(invalid(at, u64::from(character))),
+        None => Ok(text.to_owned()),
     }
 }
 
-/// Writes what [`text`] reads, cut to [`MAX_TEXT_BYTES`].
+/// Writes what [`text`] reads, cut to [`MAX_TEXT_BYTES`], with spaces for control characters.
 pub(super) fn put_text(text: &str, out: &mut BytesMut) {
-    let cut = cut(text, MAX_TEXT_BYTES);
-    out.put_u16_le(cut.len() as u16);
-    out.put_slice(cut.as_bytes());
+    let start = out.len();
+    out.put_u16_le(0);
+    put_printable(cut(text, MAX_TEXT_BYTES), out);
+    let length = (out.len() - start - 2) as u16;
+    out[start..start + 2].copy_from_slice(&length.to_le_bytes());
 }
 
-/// Writes a text of at most 255 bytes behind a one-byte length, cut if it is longer.
+/// Writes what [`short_text`] reads, cut to 255 bytes, with spaces for control characters.
 pub(super) fn put_short_text(text: &str, out: &mut BytesMut) {
-    out.put_short_bytes(cut(text, usize::from(u8::MAX)).as_bytes());
+    let start = out.len();
+    out.put_u8(0);
+    put_printable(cut(text, usize::from(u8::MAX)), out);
+    out[start] = (out.len() - start - 1) as u8;
+}
+
+fn put_printable(text: &str, out: &mut BytesMut) {
+    for (number, part) in text.split(char::is_control).enumerate() {
+        if number > 0 {
+            out.put_u8(b' ');
+        }
+        out.put_slice(part.as_bytes());
+    }
 }
 
 /// As much of the front of `text` as fits into `bound` bytes.

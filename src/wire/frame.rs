@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::peer::{self, APPEND_HEAD_BYTES};
 use super::{FoundingOffer, FoundingReply, Reply, Request, WireError, fields, founding};
 use super::{reply, request};
-use crate::model::{BatchError, Body, ByteReader, MAX_ENTRY_BYTES, Malformed, Term};
+use crate::model::{BatchError, Body, ByteReader, Index, MAX_ENTRY_BYTES, Malformed, Term};
 
 /// The bytes before a frame's body: length (4), CRC-32 (4), kind (1), flags (1).
 pub const FRAME_HEADER_BYTES: usize = 10;
@@ -71,6 +71,7 @@ kinds! {
     Heartbeat 0x07 "heartbeat" 28, 28 + 64 * peer::LEVEL_BYTES, "The leader lives."
     HeartbeatReply 0x08 "heartbeat_reply" 32, 32, "The answer to heartbeat."
     TimeoutNow 0x09 "timeout_now" 8, 8, "The receiver is to stand for election at once."
+    PointReport 0x0a "point_report" 24, 24, "The sender's state hash at a point."
     Founding 0x10 "founding" 36, founding::MAX_FOUNDING_BYTES,
         "The first entry of the cluster, to be stored."
     FoundingReply 0x11 "founding_reply" 1, 1 + founding::MAX_FOUNDING_BYTES,
@@ -272,6 +273,12 @@ impl Frame {
             Kind::FoundingReply => Incoming::FoundingReply(FoundingReply::decode(self)?),
             Kind::Request => Incoming::Request(self.body_error(request::decode(self))?),
             Kind::Reply => Incoming::Reply(self.body_error(reply::decode(self))?),
+            Kind::PointReport => {
+                let index = self.body_error(fields::index(&mut reader, "index"))?;
+                let hash = self.body_error(reader.u128("state hash"))?;
+                self.body_error(reader.finish())?;
+                Incoming::PointReport { index, hash }
+            }
             Kind::Goodbye => {
                 let text = self.body_error(fields::text(&mut reader, "text"))?;
                 self.body_error(reader.finish())?;
@@ -325,6 +332,13 @@ pub enum Incoming {
         /// What it says.
         body: Body,
     },
+    /// The sender's state hash at a point.
+    PointReport {
+        /// The index of the point.
+        index: Index,
+        /// The hash of the state behind it.
+        hash: u128,
+    },
     /// The first entry of the cluster, to be stored.
     Founding(FoundingOffer),
     /// What became of the first entry.
@@ -335,6 +349,14 @@ pub enum Incoming {
     Reply(Reply),
     /// The other side closes the connection, for this reason.
     Goodbye(String),
+}
+
+/// Appends the frame that tells the state hash at a point.
+pub fn encode_point_report(index: Index, hash: u128, out: &mut BytesMut) {
+    let frame = OpenFrame::begin(Kind::PointReport, out);
+    out.put_u64_le(index.0);
+    out.put_u128_le(hash);
+    frame.seal(out);
 }
 
 /// Appends the last frame of a connection: why it is closed.

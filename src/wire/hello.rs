@@ -4,8 +4,8 @@ use bytes::{BufMut, BytesMut};
 
 use super::{HelloRefusal, WireError, fields};
 use crate::model::{
-    Boot, ByteReader, ClusterId, Epoch, Incarnation, Index, LogId, MAX_ADDRESS_BYTES, Malformed,
-    Member, NodeId, StartNumber, Term,
+    Boot, ByteReader, ClusterId, Epoch, Incarnation, Index, LogId, Malformed, Member, NodeId,
+    StartNumber, Term,
 };
 
 /// The first bytes of whoever opened the connection. The first of all is neither ASCII nor the
@@ -29,9 +29,6 @@ const LEAST_BYTES: usize = HEADER_BYTES + PARTY_BYTES + 2 + 3;
 
 /// Everything from the versions to the hash of the nodes.
 const PARTY_BYTES: usize = 16 + 16 + 8 + 18 + 8 + 8 + 8 + 16 + 18 + 1 + 8;
-
-/// The longest name of a cluster, in bytes.
-const MAX_NAME_BYTES: u8 = 255;
 
 /// The longest proof of an authentication, in bytes.
 const MAX_PROOF_BYTES: usize = 4096;
@@ -71,7 +68,7 @@ impl VersionRange {
     }
 }
 
-/// What a connection is for.
+/// What a connection is for: the role that the hello names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Purpose {
     /// Messages between members.
@@ -303,14 +300,14 @@ fn read_party(reader: &mut ByteReader<'_>) -> Result<(Party, Addressed, Purpose)
     let term = fields::term(reader, "term")?;
     let last = fields::log_id(reader, ["last term", "last index"])?;
     let to = read_optional_member(reader, ["addressed node", "addressed incarnation"])?;
-    let purpose = match reader.u8("purpose")? {
+    let purpose = match reader.u8("role")? {
         PEER => Purpose::Peer,
         CLIENT => Purpose::Client,
         other => Purpose::Unknown(other),
     };
     let nodes_hash = reader.u64("hash of the nodes")?;
-    let cluster_name = reader.short_text("cluster name", MAX_NAME_BYTES)?.to_owned();
-    let address = reader.short_text("address", MAX_ADDRESS_BYTES)?.to_owned();
+    let cluster_name = fields::short_text(reader, "cluster name")?;
+    let address = fields::short_text(reader, "address")?;
     let party = Party {
         protocol,
         features,
@@ -398,6 +395,13 @@ impl Greeting {
         }
     }
 
+    const fn with_article(self) -> &'static str {
+        match self {
+            Greeting::Hello => "a hello",
+            Greeting::Answer => "an answer to the hello",
+        }
+    }
+
     const fn magic(self) -> [u8; 8] {
         match self {
             Greeting::Hello => HELLO_MAGIC,
@@ -435,12 +439,13 @@ impl Greeting {
     }
 
     fn not_magic(self, stream: &[u8]) -> WireError {
-        let (other, both) = match self {
-            Greeting::Hello => (Greeting::Answer, "answer"),
-            Greeting::Answer => (Greeting::Hello, "called"),
+        let other = match self {
+            Greeting::Hello => Greeting::Answer,
+            Greeting::Answer => Greeting::Hello,
         };
-        if stream.starts_with(&other.magic()) {
-            return WireError::Crossed { expected: self.name(), found: other.name(), both };
+        if other.may_begin(stream) {
+            let (expected, found) = (self.with_article(), other.with_article());
+            return WireError::Crossed { expected, found };
         }
         WireError::Foreign(super::Foreign::recognise(stream))
     }

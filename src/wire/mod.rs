@@ -28,7 +28,10 @@ pub use append::{SplitAppend, encode_append_head, split_append};
 pub use codes::{HelloRefusal, RefusalCode};
 pub use error::{FirstBytes, Foreign, WireError};
 pub use founding::{FoundingOffer, FoundingReply, encode_founding};
-pub use frame::{FRAME_HEADER_BYTES, Frame, Incoming, Kind, OpenFrame, Traffic, encode_goodbye};
+pub use frame::{
+    FRAME_HEADER_BYTES, Frame, Incoming, Kind, OpenFrame, Traffic, encode_goodbye,
+    encode_point_report,
+};
 pub use hello::{
     ANSWER_MAGIC, Addressed, Authentication, HELLO_MAGIC, Hello, HelloAnswer, MAX_HELLO_BYTES,
     Party, Purpose, Verdict, VersionRange,

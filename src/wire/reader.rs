@@ -23,9 +23,9 @@ const LEAST_READ_BYTES: usize = 2 << 10;
 
 /// Reads one side of a connection: first a hello or its answer, then frames.
 ///
-/// Frames share the buffer that the stream was read into. The reader holds one unfinished frame
-/// and what one [`FrameReader::fill`] adds. The room for a long frame grows with what has come of
-/// it, so a length alone costs nothing.
+/// Frames share the buffer that the stream was read into. The reader holds at most one unfinished
+/// frame and 256 KiB (of a client, 64 KiB), whatever comes. The room for a long frame grows with
+/// what has come of it, so a length alone costs nothing.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -69,7 +69,7 @@ pub struct Filled {
 pub enum FillEnd {
     /// The source has nothing more at the moment.
     Blocked,
-    /// The budget is used up; there may be more.
+    /// The budget or the room is used up; there may be more.
     Budget,
     /// The other side has closed its end: see [`FrameReader::at_end`].
     Closed,
@@ -105,16 +105,16 @@ impl FrameReader {
         FrameReader { buffer, filled: 0, taken: 0, read_bytes: FIRST_READ_BYTES, greeting, traffic }
     }
 
-    /// Reads from `source` until it would block, has ended, or has given `budget` bytes. What
-    /// was read is to be taken before the next call, or memory grows with each.
+    /// Reads from `source` until it would block, has ended, has given `budget` bytes, or the room
+    /// is used up and something is there to be taken. What is there is to be taken before the
+    /// next call, which else may read nothing.
     ///
     /// # Errors
     ///
     /// Those of the source; an interrupted read is repeated. What was read before stays.
     pub fn fill(&mut self, source: &mut impl Read, budget: usize) -> io::Result<Filled> {
         let mut bytes = 0;
-        while bytes < budget {
-            self.make_room();
+        while bytes < budget && self.make_room() {
             let room = &mut self.buffer[self.filled..];
             let most = room.len().min(budget - bytes);
             match source.read(&mut room[..most]) {
@@ -226,28 +226,34 @@ impl FrameReader {
         taken
     }
 
-    /// Sees to it that there is room for a read. Room is cleared once, when it is made.
-    fn make_room(&mut self) {
-        let missing = self.missing();
+    /// Sees to it that there is room for a read, and says whether there is. No room is made
+    /// while something is there to be taken: making it would copy that. Room is cleared once,
+    /// when it is made.
+    fn make_room(&mut self) -> bool {
         let room = self.buffer.len() - self.filled;
-        if room >= missing.clamp(1, LEAST_READ_BYTES) {
-            return;
+        let Some(missing) = self.missing() else { return room >= LEAST_READ_BYTES };
+        if room < missing.min(LEAST_READ_BYTES) {
+            // A frame that is longer than one read gets room for as much again as has come of
+            // it.
+            let wanted = self.read_bytes.max(missing.min(self.filled));
+            self.buffer.truncate(self.filled);
+            self.buffer.reserve(wanted);
+            self.buffer.resize(self.filled + wanted, 0);
         }
-        // A frame that is longer than one read gets room for as much again as has come of it.
-        let wanted = self.read_bytes.max(missing.min(self.filled));
-        self.buffer.truncate(self.filled);
-        self.buffer.reserve(wanted);
-        self.buffer.resize(self.filled + wanted, 0);
+        true
     }
 
-    /// How many bytes the unfinished frame lacks, as far as is known.
-    fn missing(&self) -> usize {
-        if self.greeting.is_some() {
-            return LEAST_READ_BYTES;
+    /// How many bytes what comes next lacks, as far as is known; `None` if it is there, or is
+    /// known to be wrong.
+    fn missing(&self) -> Option<usize> {
+        let begun = &self.buffer[..self.filled];
+        if let Some(greeting) = self.greeting {
+            return matches!(greeting.measure(begun), Ok(None)).then_some(LEAST_READ_BYTES);
         }
-        match FrameHeader::read(&self.buffer[..self.filled], self.taken, self.traffic) {
-            Ok(Some(header)) => header.length.saturating_sub(self.filled),
-            Ok(None) | Err(_) => LEAST_READ_BYTES,
+        match FrameHeader::read(begun, self.taken, self.traffic) {
+            Ok(Some(header)) => header.length.checked_sub(self.filled).filter(|&left| left > 0),
+            Ok(None) => Some(LEAST_READ_BYTES),
+            Err(_) => None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Frame, Kind, OpenFrame, RefusalCode, StatusReply, fields, status};
-use crate::model::{ByteReader, Index, LogId, LogTime, MAX_ADDRESS_BYTES, Malformed, NodeId, Term};
+use crate::model::{ByteReader, Index, LogId, LogTime, Malformed, NodeId, Term};
 
 const DONE: u8 = 1;
 const ANSWER: u8 = 2;
@@ -251,7 +251,7 @@ fn read_refused(reader: &mut ByteReader<'_>) -> Result<ReplyBody, Malformed> {
     if leader.is_none() && term != Term::ZERO {
         return Err(reader.invalid("leader term", 8, term.0));
     }
-    let address = reader.short_text("leader address", MAX_ADDRESS_BYTES)?.to_owned();
+    let address = fields::short_text(reader, "leader address")?;
     if leader.is_none() && !address.is_empty() {
         return Err(reader.invalid("leader address", address.len(), 0));
     }

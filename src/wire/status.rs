@@ -6,8 +6,8 @@ use bytes::{BufMut, BytesMut};
 
 use super::fields;
 use crate::model::{
-    Boot, ByteReader, ClusterId, Configuration, Epoch, Index, LogTime, MAX_ADDRESS_BYTES,
-    MAX_SEATS, Malformed, Member, NodeId, PutBytes, Term,
+    Boot, ByteReader, ClusterId, Configuration, Epoch, Index, LogTime, MAX_SEATS, Malformed,
+    Member, NodeId, PutBytes, Term,
 };
 
 /// The most reasons for being unhealthy that one status tells.
@@ -195,39 +195,33 @@ pub struct HealthReason {
     pub message: String,
 }
 
-/// Appends the fields of a status to `out`.
-///
-/// # Panics
-///
-/// If a list is longer than a cluster has seats.
+/// Appends the fields of a status to `out`; lists that are longer than a status holds are cut.
 pub(super) fn put(status: &StatusReply, out: &mut BytesMut) {
     put_identity(status, out);
     put_log(status, out);
     put_storage_and_state(status, out);
     out.put_u64_le(status.configuration_index.0);
     status.configuration.encode(out);
-    put_count(status.peers.len(), MAX_SEATS, out);
-    for peer in &status.peers {
+    for peer in put_count(&status.peers, MAX_SEATS, out) {
         put_peer(peer, out);
     }
-    put_count(status.waits_for.len(), MAX_SEATS, out);
-    for awaited in &status.waits_for {
+    for awaited in put_count(&status.waits_for, MAX_SEATS, out) {
         out.put_u16_le(awaited.id.number());
         fields::put_short_text(&awaited.address, out);
         fields::put_text(&awaited.why, out);
     }
-    let reasons = &status.reasons[..status.reasons.len().min(MAX_REASONS as usize)];
-    put_count(reasons.len(), MAX_REASONS, out);
-    for reason in reasons {
+    for reason in put_count(&status.reasons, MAX_REASONS, out) {
         fields::put_short_text(&reason.code, out);
         fields::put_node_or_none(reason.node, out);
         fields::put_text(&reason.message, out);
     }
 }
 
-fn put_count(count: usize, most: u32, out: &mut BytesMut) {
-    assert!(count <= most as usize, "a list of {count} in a status");
-    out.put_u32_le(count as u32);
+/// Writes the count of what is told of `list`, and gives that part.
+fn put_count<'a, T>(list: &'a [T], most: u32, out: &mut BytesMut) -> &'a [T] {
+    let told = &list[..list.len().min(most as usize)];
+    out.put_u32_le(told.len() as u32);
+    told
 }
 
 fn put_identity(status: &StatusReply, out: &mut BytesMut) {
@@ -290,12 +284,12 @@ fn put_peer(peer: &PeerReport, out: &mut BytesMut) {
 pub(super) fn read(reader: &mut ByteReader<'_>) -> Result<StatusReply, Malformed> {
     let status = StatusReply {
         node: fields::member(reader, ["node", "incarnation"])?,
-        label: short_text(reader, "label")?,
-        address: short_text(reader, "address")?,
-        version: short_text(reader, "version")?,
+        label: fields::short_text(reader, "label")?,
+        address: fields::short_text(reader, "address")?,
+        version: fields::short_text(reader, "version")?,
         boot: Boot(fields::counter(reader, "boot")?),
         uptime: fields::duration(reader, "uptime")?,
-        cluster_name: short_text(reader, "cluster name")?,
+        cluster_name: fields::short_text(reader, "cluster name")?,
         cluster: Some(ClusterId(reader.u128("cluster id")?)).filter(|cluster| cluster.0 != 0),
         epoch: Epoch(fields::counter(reader, "epoch")?),
         role: read_role(reader)?,
@@ -349,10 +343,6 @@ fn read_list<T>(
     Ok(list)
 }
 
-fn short_text(reader: &mut ByteReader<'_>, field: &'static str) -> Result<String, Malformed> {
-    Ok(reader.short_text(field, u8::MAX)?.to_owned())
-}
-
 fn read_role(reader: &mut ByteReader<'_>) -> Result<StatusRole, Malformed> {
     Ok(match reader.u8("role")? {
         0 => StatusRole::Forming,
@@ -389,14 +379,14 @@ fn read_peer(reader: &mut ByteReader<'_>) -> Result<PeerReport, Malformed> {
 fn read_awaited(reader: &mut ByteReader<'_>) -> Result<Awaited, Malformed> {
     Ok(Awaited {
         id: fields::node(reader, "awaited node")?,
-        address: reader.short_text("awaited address", MAX_ADDRESS_BYTES)?.to_owned(),
+        address: fields::short_text(reader, "awaited address")?,
         why: fields::text(reader, "awaited reason")?,
     })
 }
 
 fn read_reason(reader: &mut ByteReader<'_>) -> Result<HealthReason, Malformed> {
     Ok(HealthReason {
-        code: short_text(reader, "reason code")?,
+        code: fields::short_text(reader, "reason code")?,
         node: fields::node_or_none(reader, "reason node")?,
         message: fields::text(reader, "reason message")?,
     })

@@ -151,18 +151,23 @@ fn the_door_lets_in_only_what_every_replica_can_apply() {
 }
 
 #[test]
-fn the_longest_command_fits_into_an_entry() {
-    let rest = encoded(&Command::Change {
-        session: None,
-        operation: Operation::Put { key: b"k", value: b"" },
-    });
-    let value = vec![b'x'; MAX_COMMAND_BYTES - rest.len()];
-    let mut fed = Fed::default();
-    let operation = Operation::Put { key: b"k", value: &value };
-    let bytes = encoded(&Command::Change { session: None, operation });
+fn the_longest_command_fits_into_an_entry_and_what_it_wrote_into_every_answer() {
+    let key = [b'k'; MAX_KEY_BYTES as usize];
+    let next = [b'l'; MAX_KEY_BYTES as usize];
+    let put = |value| {
+        let operation = Operation::Put { key: &key, value };
+        encoded(&Command::Change { session: None, operation })
+    };
+    let value = vec![b'x'; MAX_COMMAND_BYTES - put(b"").len()];
+    let bytes = put(&value);
     assert_eq!(check_command(&bytes, u64::MAX), Ok(()));
+    let mut fed = Fed::default();
     fed.entry(EntryKind::COMMAND, &bytes).unwrap();
-    assert_eq!(fed.machine.bytes(), 1 + value.len() as u64);
+    fed.put(&next, b"");
+    for query in [Query::Get { keys: vec![&key, &next] }, Query::Scan(Scan::ALL)] {
+        let answer = fed.query(&query);
+        assert!(answer.len() > value.len() && answer.len() < MAX_ENTRY_BYTES, "{}", answer.len());
+    }
 }
 
 #[test]

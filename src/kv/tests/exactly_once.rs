@@ -490,3 +490,27 @@ fn the_answers_of_all_sessions_keep_to_their_bound_of_bytes() {
     assert_eq!(fill("s", 1), (true, 1), "its first number was evicted with it");
     assert_eq!(fill("t", 1), (false, 1));
 }
+
+#[test]
+fn answers_that_are_no_longer_waited_for_count_no_more() {
+    let mut fed = Fed { time: 10 * SECOND, ..Fed::default() };
+    fed.set(Settings { max_answer_bytes: 8 << 20, ..Settings::default() });
+    fed.put(b"k", &[b'x'; TOLD_VALUE_BYTES as usize]);
+    let fails = Operation::CompareAndSwap { key: b"k", expected: Expected::Absent, value: b"" };
+    fed.command(&Command::OpenSession(session("idle", 5)));
+    let forgotten_by = |fed: &mut Fed, name, opened_at, numbers: std::ops::Range<u64>| {
+        for number in numbers {
+            let id = session(name, opened_at);
+            let part = SessionPart { id, number, lowest: number.saturating_sub(900).max(1) };
+            fed.command(&Command::Change { session: Some(part), operation: fails });
+        }
+        fed.machine.view().session(b"idle").is_none()
+    };
+    assert!(!forgotten_by(&mut fed, "s", 5, 1..5000), "those below the lowest were given up");
+    fed.command(&Command::CloseSession(session("s", 5)));
+    assert!(!forgotten_by(&mut fed, "t", 5, 1..1000), "those of the closed session went with it");
+    fed.command(&Command::OpenSession(session("t", 6)));
+    assert!(!forgotten_by(&mut fed, "t", 6, 1..1000), "and those of the replaced one");
+    assert!(!forgotten_by(&mut fed, "u", 5, 1..1000));
+    assert!(forgotten_by(&mut fed, "v", 5, 1..1000), "three times 900 are too many");
+}

@@ -12,7 +12,9 @@ mod twin;
 use bytes::BytesMut;
 
 use super::*;
-use crate::model::{EntryHeader, EntryKind, EntryRef, Index, LogId, LogTime, Term};
+use crate::model::{
+    EntryHeader, EntryKind, EntryRef, Index, LogId, LogTime, MAX_ENTRY_BYTES, Term,
+};
 
 /// One second of log time.
 const SECOND: u64 = 1_000_000_000;

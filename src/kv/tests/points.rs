@@ -125,6 +125,8 @@ fn who_differs_from_a_majority_is_told_so() {
     assert_eq!(verdicts(&three, &[Some(7), Some(8), None]), [Disputed, Disputed, Undecided]);
     assert_eq!(verdicts(&three, &[Some(7), Some(8), Some(7)]), [Agrees, differs, Agrees]);
     assert_eq!(verdicts(&three, &[Some(7), Some(8), Some(9)]), [Disputed; 3]);
+    let reports = [Some(7), Some(7), Some(8), Some(8)];
+    assert_eq!(verdicts(&[Voter; 4], &reports), [Disputed; 4], "half is no majority");
     let learner = [Voter, Voter, Learner, Learner];
     let reports = [Some(7), Some(7), Some(8), Some(8)];
     assert_eq!(verdicts(&learner, &reports), [Agrees, Agrees, differs, differs]);
