@@ -1,8 +1,6 @@
 //! The key-value commands: what they print, for people and for programs, and how they exit.
 
-mod support;
-
-use support::{FakeCluster, Mood};
+use crate::support::{FakeCluster, Mood};
 
 fn cluster() -> FakeCluster {
     FakeCluster::start(Mood::Good)

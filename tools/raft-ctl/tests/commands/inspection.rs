@@ -1,9 +1,7 @@
 //! The commands that look at the cluster: what they print and how they exit.
 
-mod support;
-
+use crate::support::{FakeCluster, Mood};
 use raft_node::wire::RefusalCode;
-use support::{FakeCluster, Mood};
 
 #[test]
 fn status_tells_of_every_node() {
@@ -39,7 +37,7 @@ fn status_tells_of_every_node() {
 fn a_node_that_is_down_has_no_figures() {
     let cluster = FakeCluster::start(Mood::Good);
     let both = format!("127.0.0.1:{},127.0.0.1:1", cluster.port);
-    let ran = support::raft_ctl(&["-e", &both, "status", "--json"], b"");
+    let ran = crate::support::raft_ctl(&["-e", &both, "status", "--json"], b"");
     assert_eq!(ran.code, 0, "{ran:?}");
     let down = "{\"id\":null,\"label\":null,\"address\":\"127.0.0.1:1\",\"up\":false,\
                 \"error\":\"connection refused\",\"role\":null,\"term\":null,\"commit\":null,";

@@ -22,8 +22,7 @@ use raft_node::wire::{
 
 /// What the node does instead of what it should.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(dead_code, reason = "each test file uses some of them")]
-pub enum Mood {
+pub(crate) enum Mood {
     Good,
     /// Refuses every connection.
     Unwelcoming(HelloRefusal),
@@ -36,8 +35,8 @@ pub enum Mood {
 }
 
 /// A cluster of one node.
-pub struct FakeCluster {
-    pub port: u16,
+pub(crate) struct FakeCluster {
+    pub(crate) port: u16,
 }
 
 struct State {
@@ -48,7 +47,7 @@ struct State {
 }
 
 impl FakeCluster {
-    pub fn start(mood: Mood) -> FakeCluster {
+    pub(crate) fn start(mood: Mood) -> FakeCluster {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = State { mood, port, machine: Machine::new(), index: 0 };
@@ -63,11 +62,11 @@ impl FakeCluster {
     }
 
     /// Runs the program against this cluster.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         self.run_with_input(arguments, b"")
     }
 
-    pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Ran {
+    pub(crate) fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Ran {
         let endpoint = format!("127.0.0.1:{}", self.port);
         let mut all = vec!["-e", &endpoint];
         all.extend(arguments);
@@ -82,15 +81,15 @@ impl FakeCluster {
 
 /// What the program did.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
-    pub raw: Vec<u8>,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) raw: Vec<u8>,
 }
 
 /// Runs the program.
-pub fn raft_ctl(arguments: &[&str], input: &[u8]) -> Ran {
+pub(crate) fn raft_ctl(arguments: &[&str], input: &[u8]) -> Ran {
     let mut process = Process::new(env!("CARGO_BIN_EXE_raft-ctl"))
         .args(arguments)
         .env_clear()
@@ -158,7 +157,7 @@ impl Read for Once<'_> {
     }
 }
 
-pub fn member(id: u16) -> Member {
+pub(crate) fn member(id: u16) -> Member {
     Member { id: NodeId::new(id).unwrap(), incarnation: Incarnation(u128::from(id)) }
 }
 

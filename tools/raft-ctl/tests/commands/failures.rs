@@ -1,9 +1,7 @@
 //! How commands fail: the exit code, the object for programs, the words for people.
 
-mod support;
-
+use crate::support::{FakeCluster, Mood, Ran, raft_ctl};
 use raft_node::wire::{HelloRefusal, RefusalCode};
-use support::{FakeCluster, Mood, Ran, raft_ctl};
 
 /// Fails with this exit code and error code, in both forms.
 #[track_caller]
