@@ -137,8 +137,12 @@ impl LosableDisk {
         let mut state = disk.state();
         let mut lost: BTreeSet<PathBuf> = BTreeSet::new();
         for change in std::mem::take(&mut state.pending) {
-            let names: Vec<PathBuf> =
-                change.remove.iter().chain(change.set.iter().map(|(name, _)| name)).cloned().collect();
+            let names: Vec<PathBuf> = change
+                .remove
+                .iter()
+                .chain(change.set.iter().map(|(name, _)| name))
+                .cloned()
+                .collect();
             if names.iter().any(|name| lost.contains(name)) || !keep() {
                 lost.extend(names);
                 continue;
@@ -174,6 +178,12 @@ impl LosableDisk {
     pub(super) fn bytes(&self, path: &Path) -> Vec<u8> {
         let state = self.state();
         state.files[state.names[path]].device.clone()
+    }
+
+    /// The bytes of a file as programs see them.
+    pub(super) fn seen_bytes(&self, path: &Path) -> Vec<u8> {
+        let state = self.state();
+        state.files[state.names[path]].seen.clone()
     }
 
     /// Changes bytes of a file on the device, behind everybody's back.
