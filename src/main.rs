@@ -1,3 +1,9 @@
-//! `raft`: starts a node.
+//! `raft`: starts a node, or all nodes of this host.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

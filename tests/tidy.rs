@@ -14,6 +14,8 @@ const ROADS: &[(&str, &[&str])] = &[
     ("config", &["model"]),
     ("node", &["model", "raft", "wire", "storage", "kv", "config"]),
     ("client", &["model", "wire", "kv", "config"]),
+    // The command line of `raft`: it reads the file and starts the node.
+    ("cli", &["model", "config", "node"]),
     ("raft-ctl", &["model", "wire", "storage", "kv", "config", "client"]),
 ];
 
@@ -205,6 +207,16 @@ fn nothing_is_left_unfinished_and_sources_are_ascii() {
         }
     }
     report(&findings);
+}
+
+#[test]
+fn the_test_command_of_the_readme_is_what_must_pass_before_a_change_lands() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name| fs::read_to_string(root.join(name)).expect("the file is there");
+    let (readme, script) = (read("README.md"), read(".ci/run"));
+    let is_test = |line: &&str| line.starts_with("cargo test");
+    let command = readme.lines().find(is_test).expect("the README has a test command");
+    assert_eq!(script.lines().find(is_test), Some(command));
 }
 
 #[test]

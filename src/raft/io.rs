@@ -87,22 +87,42 @@ pub enum Input {
     },
     /// A client wants to read what is committed by now (dissertation, section 6.4).
     Read(Token),
-    /// Hand leadership over: to this node, or to the one whose log is longest.
-    Transfer(Option<NodeId>),
+    /// Hand leadership over. It ends with [`Output::Transferred`] or [`Output::Refused`], at the
+    /// latest an election timeout later; a node that doesn't lead refuses at once.
+    Transfer {
+        /// Comes back when it has ended.
+        token: Token,
+        /// To this node, or to the voter whose log is longest.
+        to: Option<NodeId>,
+    },
+    /// Give the seat of `member.id` that has no incarnation yet to this one: a founder that was
+    /// absent has come. Answered by [`Output::Proposed`] or [`Output::Refused`].
+    Seat {
+        /// Comes back in the answer.
+        token: Token,
+        /// Who has come.
+        member: Member,
+        /// Where it is reached, as `host:port`.
+        address: String,
+    },
     /// Stand for election without waiting for the timeout: nobody leads and this node knows it,
     /// as a founder does.
     Campaign,
     /// This write and all before it would survive a power cut.
     Persisted(WriteSeq),
-    /// The log thread has work that it got at this age and hasn't finished: its disk may stand
-    /// still. Sent whenever the shell looks.
+    /// The log thread has work that it got this long ago and hasn't finished: its disk may stand
+    /// still. Sent whenever the shell looks, at least twice in an election timeout while there is
+    /// such work; what was said counts for an election timeout, or until a write completes.
     DiskWaiting(Duration),
     /// The state machine has applied up to here.
     Applied(Index),
-    /// Entries that [`Output::ReadLog`] asked for are at hand.
+    /// Entries that [`Output::ReadLog`] asked for are at hand. One that came too late to be of
+    /// use is ignored.
     LogRead {
         /// For whom they were read.
         peer: Member,
+        /// The number of the [`Output::ReadLog`].
+        ticket: u64,
         /// Which they are, and the encoded length of each.
         first: Index,
         /// The encoded length of each entry from `first` on; at least one.
@@ -113,13 +133,15 @@ pub enum Input {
 /// What is to be done, in this order.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Output {
-    /// The proposal `token` (`None`: the core's own no-op) is the entry with this header, the
-    /// next of the log: encode it and keep it at hand.
+    /// The proposal `token` (`None`: the core's own no-op, which has no payload) is the entry
+    /// with this header, the next of the log: encode it and keep it at hand.
     Proposed {
         /// The proposal's name.
         token: Option<Token>,
         /// Kind, name and time of the entry.
         header: EntryHeader,
+        /// What a configuration entry says: its encoding is the payload.
+        configuration: Option<Box<Configuration>>,
     },
     /// The request `token` isn't carried out and will have no effect.
     Refused {
@@ -159,6 +181,8 @@ pub enum Output {
     ReadLog {
         /// For whom.
         peer: Member,
+        /// Grows with each of them; comes back in [`Input::LogRead`].
+        ticket: u64,
         /// The first entry.
         first: Index,
         /// The last entry that may be wanted.
@@ -175,7 +199,9 @@ pub enum Output {
         /// The commit index when the read was confirmed.
         index: Index,
     },
-    /// Entries up to here may be dropped from memory.
+    /// Another node has taken over what [`Input::Transfer`] asked to hand over.
+    Transferred(Token),
+    /// Entries up to here may be dropped from memory: they are applied and durable here.
     Release(Index),
     /// Something that a person may want to know.
     Event(Event),
@@ -207,6 +233,12 @@ pub enum Refusal {
     LeadershipLost,
     /// Nobody can take over leadership: no other voter's log is complete and at hand.
     NoTarget,
+    /// The other node didn't take over in time; this one goes on leading.
+    TransferFailed,
+    /// Another change of members, or the first entry of this leader's term, isn't committed yet.
+    NotYet,
+    /// The configuration has no vacant seat of this id.
+    NoSeat,
 }
 
 /// What a node does at the moment.
@@ -269,6 +301,13 @@ pub enum Event {
         /// What happened, in a few words.
         what: &'static str,
     },
+    /// A member needs entries that the log no longer holds.
+    Behind {
+        /// Who.
+        peer: Member,
+        /// The entry before the first of the log.
+        base: LogId,
+    },
     /// A message was dropped.
     Dropped {
         /// From whom.
@@ -302,6 +341,8 @@ pub struct Status {
     pub role: RoleKind,
     /// The term.
     pub term: Term,
+    /// Who got this node's vote in the term.
+    pub vote: Option<Member>,
     /// Who leads, if known.
     pub leader: Option<Member>,
     /// Whether this node votes in the configuration in force.
@@ -316,10 +357,14 @@ pub struct Status {
     pub commit: Index,
     /// Up to where the state machine has applied.
     pub applied: Index,
+    /// The time that an entry made now would carry.
+    pub log_time: LogTime,
     /// The configuration in force and its index.
     pub configuration: (Index, Configuration),
     /// Whether an entry of the own term is committed, so that reads are served (leaders only).
     pub committed_in_term: bool,
+    /// To whom leadership is being handed over (leaders only).
+    pub transferring: Option<Member>,
     /// Of each other member (leaders only).
     pub peers: Vec<PeerStatus>,
 }

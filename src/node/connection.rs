@@ -1,0 +1,123 @@
+//! One connection: its socket, what was read of it, what waits to be written, and what it is.
+
+use std::io::{self, IoSlice, Write};
+use std::net::SocketAddr;
+
+use mio::net::TcpStream;
+
+use super::door::Footing;
+use super::driver::ClientId;
+use super::outbound::{Outbound, SLICES};
+use crate::model::{Member, NodeId};
+use crate::wire::{FrameReader, Purpose};
+
+/// The name of a connection. It only grows: an event for one that is gone finds nothing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct ConnectionId(pub(crate) usize);
+
+/// What a connection is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    /// This node connects to another one.
+    Connecting(NodeId),
+    /// This node has said hello and waits for the answer.
+    Calling(NodeId),
+    /// Somebody has connected and hasn't said hello yet.
+    Accepted,
+    /// Another node.
+    Node {
+        member: Member,
+        /// Whether this node has called it.
+        is_called: bool,
+        footing: Footing,
+        /// Whether its log holds more than a founding entry.
+        has_more: bool,
+    },
+    /// A client.
+    Client(ClientId),
+    /// The last words are being sent.
+    Leaving,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) stream: TcpStream,
+    pub(crate) remote: SocketAddr,
+    pub(crate) stage: Stage,
+    pub(crate) reader: FrameReader,
+    pub(crate) out: Outbound,
+    /// Whether the socket may have something to read.
+    pub(crate) is_readable: bool,
+    /// Whether the socket may take something.
+    pub(crate) is_writable: bool,
+    /// Whether it is in the list of those that have something to write.
+    pub(crate) is_dirty: bool,
+}
+
+/// How a write has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Written {
+    pub(crate) bytes: usize,
+    /// Whether more waits that the socket may take at once.
+    pub(crate) has_more: bool,
+}
+
+impl Connection {
+    pub(crate) fn accepted(stream: TcpStream, remote: SocketAddr) -> Connection {
+        Connection::new(stream, remote, Stage::Accepted, FrameReader::accepting())
+    }
+
+    pub(crate) fn called(stream: TcpStream, remote: SocketAddr, to: NodeId) -> Connection {
+        let reader = FrameReader::calling(Purpose::Peer);
+        Connection::new(stream, remote, Stage::Connecting(to), reader)
+    }
+
+    fn new(stream: TcpStream, remote: SocketAddr, stage: Stage, reader: FrameReader) -> Connection {
+        Connection {
+            stream,
+            remote,
+            stage,
+            reader,
+            out: Outbound::default(),
+            is_readable: false,
+            is_writable: false,
+            is_dirty: false,
+        }
+    }
+
+    /// Writes what waits, in one go.
+    pub(crate) fn write(&mut self) -> io::Result<Written> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = self.out.slices(&mut slices);
+        let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+        if offered == 0 {
+            return Ok(Written { bytes: 0, has_more: false });
+        }
+        loop {
+            match self.stream.write_vectored(&slices[..count]) {
+                Ok(bytes) => {
+                    self.out.advance(bytes);
+                    self.is_writable = bytes == offered;
+                    let has_more = self.is_writable && !self.out.is_empty();
+                    return Ok(Written { bytes, has_more });
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_writable = false;
+                    return Ok(Written { bytes: 0, has_more: false });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The node at the other end, as far as it is known.
+    pub(crate) const fn node(&self) -> Option<NodeId> {
+        match self.stage {
+            Stage::Connecting(id) | Stage::Calling(id) => Some(id),
+            Stage::Node { member, .. } => Some(member.id),
+            _ => None,
+        }
+    }
+}

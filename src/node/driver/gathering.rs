@@ -1,0 +1,173 @@
+//! Group commit: what waits for the log thread while it syncs.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use crate::model::{Batch, HardState, LogId, WriteSeq};
+
+/// One write for the log thread: a hard state, a run of entries, or both.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct LogWrite {
+    /// This write and all before it are durable when it is done.
+    pub(crate) seq: WriteSeq,
+    /// Made durable before any of the entries is written.
+    pub(crate) hard_state: Option<HardState>,
+    /// The last entry that stays of what was written before.
+    pub(crate) keep: LogId,
+    /// The entries behind `keep`; none if only the hard state is written.
+    pub(crate) batches: Vec<Batch>,
+}
+
+/// Writes that the core has asked for and the log thread hasn't got yet.
+///
+/// They form one run: where a later one replaces entries of an earlier one, those are dropped
+/// before they are ever written.
+#[derive(Debug, Default)]
+pub(crate) struct Gathering {
+    writes: VecDeque<LogWrite>,
+    bytes: u64,
+}
+
+impl Gathering {
+    /// Adds a write behind those that wait.
+    pub(crate) fn push(&mut self, write: LogWrite) {
+        if !write.batches.is_empty() {
+            self.cut(write.keep);
+        }
+        self.bytes += bytes_of(&write.batches);
+        self.writes.push_back(write);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    /// How many bytes of entries wait.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes from the first one on what makes one block: all, unless it is more than
+    /// `max_bytes`, but at least one write.
+    pub(crate) fn take(&mut self, max_bytes: u64) -> Option<LogWrite> {
+        let mut taken = self.writes.pop_front()?;
+        let mut bytes = bytes_of(&taken.batches);
+        while let Some(next) = self.writes.front_mut() {
+            let more = bytes_of(&next.batches);
+            if bytes + more > max_bytes && more > 0 {
+                break;
+            }
+            bytes += more;
+            if taken.batches.is_empty() {
+                taken.keep = next.keep;
+            }
+            taken.batches.append(&mut mem::take(&mut next.batches));
+            taken.seq = next.seq;
+            taken.hard_state = next.hard_state.or(taken.hard_state);
+            self.writes.pop_front();
+        }
+        self.bytes -= bytes;
+        Some(taken)
+    }
+
+    /// Drops the entries above `keep`, which another write replaces.
+    fn cut(&mut self, keep: LogId) {
+        for write in self.writes.iter_mut().rev() {
+            let before = bytes_of(&write.batches);
+            while let Some(last) = write.batches.pop() {
+                if let Some(kept) = last.slice(last.first().index, keep.index) {
+                    write.batches.push(kept);
+                    break;
+                }
+            }
+            let after = bytes_of(&write.batches);
+            self.bytes -= before - after;
+            if after > 0 {
+                return;
+            }
+        }
+    }
+}
+
+fn bytes_of(batches: &[Batch]) -> u64 {
+    batches.iter().map(|batch| batch.bytes_len() as u64).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{BatchBuilder, EntryHeader, EntryKind, Index, LogTime, Term};
+
+    fn id(term: u64, index: u64) -> LogId {
+        LogId::new(Term(term), Index(index))
+    }
+
+    fn write(seq: u64, keep: LogId, term: u64, last: u64) -> LogWrite {
+        let mut builder = BatchBuilder::default();
+        for index in keep.index.0 + 1..=last {
+            let id = LogId::new(Term(term), Index(index));
+            builder.push(EntryHeader { kind: EntryKind::COMMAND, id, time: LogTime(0) }, b"x");
+        }
+        let batches = builder.take().into_iter().collect();
+        LogWrite { seq: WriteSeq(seq), hard_state: None, keep, batches }
+    }
+
+    fn hard_state(seq: u64, keep: LogId, term: u64) -> LogWrite {
+        let state = HardState { term: Term(term), vote: None };
+        LogWrite { seq: WriteSeq(seq), hard_state: Some(state), keep, batches: Vec::new() }
+    }
+
+    /// What a write holds: up to where it keeps, and its entries as (term, index).
+    fn shape(write: &LogWrite) -> (LogId, Vec<LogId>) {
+        let ids = write.batches.iter().flat_map(|batch| batch.marks().iter().map(|mark| mark.id));
+        (write.keep, ids.collect())
+    }
+
+    #[test]
+    fn all_that_was_gathered_is_one_run_with_the_last_number_and_hard_state() {
+        let mut gathering = Gathering::default();
+        gathering.push(write(5, id(1, 3), 1, 4));
+        gathering.push(hard_state(6, id(1, 4), 2));
+        gathering.push(write(7, id(1, 4), 2, 6));
+        let taken = gathering.take(1 << 20).unwrap();
+        assert_eq!(taken.seq, WriteSeq(7));
+        assert_eq!(taken.hard_state.unwrap().term, Term(2));
+        assert_eq!(shape(&taken), (id(1, 3), vec![id(1, 4), id(2, 5), id(2, 6)]));
+        assert!(gathering.take(1 << 20).is_none());
+        assert_eq!(gathering.bytes(), 0);
+    }
+
+    #[test]
+    fn what_a_later_write_replaces_is_never_written() {
+        let mut gathering = Gathering::default();
+        gathering.push(write(1, id(1, 3), 1, 6));
+        gathering.push(write(2, id(1, 6), 1, 7));
+        gathering.push(write(3, id(1, 4), 2, 5));
+        let taken = gathering.take(1 << 20).unwrap();
+        assert_eq!(shape(&taken), (id(1, 3), vec![id(1, 4), id(2, 5)]));
+        assert_eq!(taken.seq, WriteSeq(3));
+    }
+
+    #[test]
+    fn a_write_that_replaces_more_than_was_gathered_says_so() {
+        let mut gathering = Gathering::default();
+        gathering.push(write(1, id(1, 9), 1, 12));
+        gathering.push(write(2, id(1, 5), 3, 6));
+        let taken = gathering.take(1 << 20).unwrap();
+        assert_eq!(shape(&taken), (id(1, 5), vec![id(3, 6)]));
+    }
+
+    #[test]
+    fn a_block_has_no_more_than_its_bytes_but_at_least_one_write() {
+        let mut gathering = Gathering::default();
+        gathering.push(write(1, id(1, 0), 1, 4));
+        gathering.push(write(2, id(1, 4), 1, 5));
+        gathering.push(hard_state(3, id(1, 5), 2));
+        let first = gathering.take(1).unwrap();
+        assert_eq!((first.seq, first.hard_state), (WriteSeq(1), None));
+        assert_eq!(shape(&first).1.len(), 4);
+        let second = gathering.take(1).unwrap();
+        assert_eq!((second.seq, second.keep), (WriteSeq(3), id(1, 4)));
+        assert!(gathering.is_empty());
+    }
+}

@@ -1,0 +1,185 @@
+//! The log thread as the driver sees it: what it has, what waits for it, and for how long.
+
+use std::time::Duration;
+
+use super::gathering::{Gathering, LogWrite};
+use crate::model::{Time, WriteSeq};
+use crate::storage::{LogDone, LogReport, LogWork};
+
+/// How long nothing is to be done before it is noted that everything is durable.
+const IDLE: Duration = Duration::from_millis(50);
+
+/// A sync that took longer is worth a warning.
+pub(crate) const SLOW_SYNC: Duration = Duration::from_millis(100);
+
+/// How long a disk may stand still before the process ends.
+pub(crate) const STILL: Duration = Duration::from_secs(20);
+
+/// How long the disk is left alone after it was found full.
+const FULL_RETRY: Duration = Duration::from_secs(1);
+
+/// How many of the latest syncs the quantile is taken from.
+const KEPT_SYNCS: usize = 256;
+
+/// At most one work is with the log thread, and one is being gathered.
+#[derive(Debug)]
+pub(crate) struct Log {
+    gathering: Gathering,
+    max_bytes: u64,
+    /// What the log thread has, and since when.
+    given: Option<(LogWork, Time)>,
+    /// When a mark is due.
+    mark_at: Option<Time>,
+    /// What couldn't be done for want of space, and when it is tried again.
+    full: Option<(LogWork, Time)>,
+    stop: Stop,
+    /// The durations of the latest writes, in microseconds.
+    syncs: Vec<u32>,
+    sync_next: usize,
+}
+
+/// How far the clean stop is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stop {
+    No,
+    Wanted,
+    Done,
+}
+
+/// What became of the work that the log thread had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Finished {
+    /// This write and all before it are durable.
+    Written(WriteSeq),
+    /// Something without a number.
+    Other,
+}
+
+impl Log {
+    pub(crate) fn new(max_bytes: u64) -> Log {
+        Log {
+            gathering: Gathering::default(),
+            max_bytes,
+            given: None,
+            mark_at: None,
+            full: None,
+            stop: Stop::No,
+            syncs: Vec::with_capacity(KEPT_SYNCS),
+            sync_next: 0,
+        }
+    }
+
+    pub(crate) fn push(&mut self, write: LogWrite) {
+        self.gathering.push(write);
+    }
+
+    /// The work to be handed over now, if the log thread is free and there is some.
+    pub(crate) fn next_work(&mut self, now: Time) -> Option<LogWork> {
+        if self.given.is_some() || self.stop == Stop::Done {
+            return None;
+        }
+        let work = match self.full.take() {
+            Some((work, retry_at)) if retry_at > now => {
+                self.full = Some((work, retry_at));
+                return None;
+            }
+            Some((work, _)) => work,
+            None => self.fresh_work(now)?,
+        };
+        self.mark_at = None;
+        self.given = Some((work.clone(), now));
+        Some(work)
+    }
+
+    /// The log thread has done what it had.
+    pub(crate) fn finished(&mut self, now: Time, report: LogReport, took: Duration) -> Finished {
+        let had = self.given.take();
+        assert!(had.is_some(), "the log thread reports on what it was given");
+        match report.done {
+            LogDone::Written { seq, .. } => {
+                self.note_sync(took);
+                self.mark_at = Some(now + IDLE);
+                Finished::Written(seq)
+            }
+            LogDone::Stopped => {
+                self.stop = Stop::Done;
+                Finished::Other
+            }
+            LogDone::Marked | LogDone::Refounded => Finished::Other,
+        }
+    }
+
+    /// The log thread found no room for what it had; it is tried again in a while.
+    pub(crate) fn found_full(&mut self, now: Time) {
+        let (work, _) = self.given.take().expect("the log thread reports on what it was given");
+        self.full = Some((work, now + FULL_RETRY));
+    }
+
+    /// Whether writes wait for room on the disk.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.full.is_some()
+    }
+
+    /// Asks for the clean stop, behind everything that waits.
+    pub(crate) fn stop(&mut self) {
+        if self.stop == Stop::No {
+            self.stop = Stop::Wanted;
+        }
+    }
+
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.stop == Stop::Done
+    }
+
+    /// How long the log thread has had its work.
+    pub(crate) fn busy_for(&self, now: Time) -> Option<Duration> {
+        self.given.as_ref().map(|(_, since)| now.since(*since))
+    }
+
+    /// Whether nothing is with the log thread and nothing waits for it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.given.is_none() && self.full.is_none() && self.gathering.is_empty()
+    }
+
+    /// How many bytes of entries wait to be handed over.
+    pub(crate) const fn gathered_bytes(&self) -> u64 {
+        self.gathering.bytes()
+    }
+
+    /// When [`Log::next_work`] may have something without any further input.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        if self.given.is_some() {
+            return None;
+        }
+        self.full.as_ref().map(|(_, retry_at)| *retry_at).or(self.mark_at)
+    }
+
+    /// The time below which 99 of 100 of the latest writes were durable.
+    pub(crate) fn sync_p99(&self) -> Option<Duration> {
+        let mut sorted = self.syncs.clone();
+        sorted.sort_unstable();
+        let place = (sorted.len() * 99).div_ceil(100).checked_sub(1)?;
+        Some(Duration::from_micros(u64::from(sorted[place])))
+    }
+
+    fn fresh_work(&mut self, now: Time) -> Option<LogWork> {
+        if let Some(write) = self.gathering.take(self.max_bytes) {
+            let LogWrite { seq, hard_state, keep, batches } = write;
+            return Some(LogWork::Write { seq, hard_state, keep, batches });
+        }
+        if self.stop == Stop::Wanted {
+            return Some(LogWork::Stop);
+        }
+        self.mark_at.is_some_and(|at| at <= now).then_some(LogWork::Mark)
+    }
+
+    fn note_sync(&mut self, took: Duration) {
+        let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        if self.syncs.len() < KEPT_SYNCS {
+            self.syncs.push(micros);
+        } else {
+            self.syncs[self.sync_next] = micros;
+        }
+        self.sync_next = (self.sync_next + 1) % KEPT_SYNCS;
+    }
+}

@@ -1,0 +1,124 @@
+//! The other members as the driver sees them: what goes to them, and entries from disk for them.
+
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+
+use super::recent::Recent;
+use crate::model::{Batch, Index, LogId, Member, Message, NodeId, Span, Term};
+use crate::wire::{encode_append_head, encode_message, split_append};
+
+/// All members that are connected.
+#[derive(Debug, Default)]
+pub(crate) struct Peers {
+    connected: BTreeMap<Member, Peer>,
+    /// Heads of frames are made here.
+    heads: BytesMut,
+}
+
+#[derive(Debug)]
+struct Peer {
+    /// Where it is reached, as it says.
+    address: String,
+    /// What goes before entries, for this turn.
+    urgent: BytesMut,
+    /// The entries that were last read from disk for it.
+    read: Option<Batch>,
+}
+
+/// A frame with entries: the head, and the entries that are shared with others.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct EntriesFrame {
+    pub(crate) head: Bytes,
+    pub(crate) entries: Bytes,
+}
+
+impl Peers {
+    /// There is a new connection; what waited for an earlier one is dropped.
+    pub(crate) fn connect(&mut self, peer: Member, address: String) {
+        let state = Peer { address, urgent: BytesMut::new(), read: None };
+        self.connected.insert(peer, state);
+    }
+
+    pub(crate) fn disconnect(&mut self, peer: Member) {
+        self.connected.remove(&peer);
+    }
+
+    pub(crate) fn is_connected(&self, peer: Member) -> bool {
+        self.connected.contains_key(&peer)
+    }
+
+    /// Where the member with this id is reached, if it is connected.
+    pub(crate) fn address(&self, id: NodeId) -> Option<&str> {
+        let mut peers = self.connected.iter().filter(|(peer, _)| peer.id == id);
+        peers.next().map(|(_, peer)| peer.address.as_str())
+    }
+
+    /// The members that are connected, with their addresses.
+    pub(crate) fn arrivals(&self) -> impl Iterator<Item = (Member, &str)> {
+        self.connected.iter().map(|(member, peer)| (*member, peer.address.as_str()))
+    }
+
+    /// Sends a message without entries.
+    pub(crate) fn send(&mut self, message: &Message) {
+        if let Some(peer) = self.connected.get_mut(&message.to) {
+            encode_message(message.term, &message.body, &mut peer.urgent);
+        }
+    }
+
+    /// Lets `encode` append a frame for each member that is connected.
+    pub(crate) fn send_to_all(&mut self, encode: impl Fn(&mut BytesMut)) {
+        for peer in self.connected.values_mut() {
+            encode(&mut peer.urgent);
+        }
+    }
+
+    /// What goes before entries, for one of the members.
+    pub(crate) fn take_urgent(&mut self) -> Option<(Member, Bytes)> {
+        let waiting = |(_, peer): &(&Member, &mut Peer)| !peer.urgent.is_empty();
+        let (member, peer) = self.connected.iter_mut().find(waiting)?;
+        Some((*member, peer.urgent.split().freeze()))
+    }
+
+    /// Keeps the entries that were read from disk for a member, until the next ones are; tells
+    /// how long each is.
+    pub(crate) fn keep_read(&mut self, peer: Member, batch: Batch) -> Vec<u32> {
+        let lengths = (0..batch.len()).map(|position| batch.entry_bytes(position) as u32).collect();
+        if let Some(state) = self.connected.get_mut(&peer) {
+            state.read = Some(batch);
+        }
+        lengths
+    }
+
+    /// Makes the frames that bring `span` to a member.
+    pub(crate) fn frames(
+        &mut self,
+        recent: &Recent,
+        to: Member,
+        term: Term,
+        prev: LogId,
+        commit: Index,
+        span: Span,
+        mut give: impl FnMut(EntriesFrame),
+    ) {
+        let Some(peer) = self.connected.get_mut(&to) else { return };
+        if recent.holds(span.first) {
+            peer.read = None;
+        }
+        let read = peer.read.as_ref().and_then(|batch| batch.slice(span.first, span.last));
+        let mut at = prev;
+        for piece in read.into_iter().chain(recent.slices(span)) {
+            let Some(piece) = piece.slice(at.index.next(), span.last) else { continue };
+            assert!(piece.first().index == at.index.next(), "the entries of {span:?} are at hand");
+            let last = piece.last();
+            for append in split_append(at, commit, piece) {
+                encode_append_head(term, &append, &mut self.heads);
+                let head = self.heads.split().freeze();
+                let entries = append.batch.expect("a piece of a batch has entries").bytes();
+                give(EntriesFrame { head, entries });
+            }
+            at = last;
+        }
+        assert!(at.index == span.last, "the entries of {span:?} are at hand");
+    }
+}

@@ -1,0 +1,338 @@
+//! What the driver does of its own accord in a turn: apply, answer, propose points, hand out
+//! work; and what it watches over.
+
+use std::time::Duration;
+
+use super::applying::Next;
+use super::files::Reader;
+use super::log::{Finished, SLOW_SYNC, STILL};
+use super::proposals::Outcome;
+use super::{Asked, Driver, DriverOutput, Halt, Notice};
+use crate::kv::{Applied, PointReport, Verdict};
+use crate::model::{Batch, EntryRef, Index, Member, Time};
+use crate::raft::Input;
+use crate::storage::{FileReport, LogReport};
+use crate::wire::{RefusalCode, encode_point_report};
+
+/// The most entries that are applied in one turn.
+const APPLY_ENTRIES: usize = 4096;
+
+/// The most bytes of entries that are applied in one turn, beyond one piece.
+const APPLY_BYTES: usize = 4 << 20;
+
+/// The most queries that are answered in one turn.
+const ANSWERS: usize = 4096;
+
+/// The most bytes of answers to queries that are made in one turn, beyond one answer.
+const ANSWER_BYTES: usize = 4 << 20;
+
+/// How often it is looked whether somebody came whose seat is vacant.
+const ARRIVALS: Duration = Duration::from_secs(1);
+
+/// What is left of a turn's budgets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Budget {
+    apply_entries: usize,
+    apply_bytes: usize,
+    answers: usize,
+    answer_bytes: usize,
+}
+
+/// What is looked after as time passes.
+#[derive(Debug)]
+pub(super) struct Watch {
+    /// How often the core is told that the disk has work.
+    disk_interval: Duration,
+    disk_at: Option<Time>,
+    /// Whether a person was told that the disk stands still.
+    told_of_disk: bool,
+    told_of_full: bool,
+    arrivals_at: Option<Time>,
+    /// The last entry at the start: when it is applied, the node has caught up with itself.
+    last_at_start: Index,
+    first_applied: Option<Index>,
+}
+
+impl Watch {
+    pub(super) fn new(election_timeout: Duration, last_at_start: Index) -> Watch {
+        Watch {
+            disk_interval: (election_timeout / 4).min(SLOW_SYNC),
+            disk_at: None,
+            told_of_disk: false,
+            told_of_full: false,
+            arrivals_at: None,
+            last_at_start,
+            first_applied: None,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.disk_at.into_iter().chain(self.arrivals_at).min()
+    }
+
+    /// Somebody may have come whose seat is vacant.
+    pub(super) fn look_for_arrivals(&mut self) {
+        self.arrivals_at = Some(Time::ZERO);
+    }
+
+    pub(super) fn look_for_arrivals_later(&mut self, now: Time) {
+        self.arrivals_at = Some(now + ARRIVALS);
+    }
+}
+
+impl Driver {
+    pub(super) fn tick(&mut self) {
+        self.budget = Budget {
+            apply_entries: APPLY_ENTRIES,
+            apply_bytes: APPLY_BYTES,
+            answers: ANSWERS,
+            answer_bytes: ANSWER_BYTES,
+        };
+        self.core(Input::Tick);
+        self.expire();
+        self.watch_disk();
+        self.look_for_arrivals();
+        self.go_on_stopping();
+        if self.leads.is_some() {
+            let (machine, raft) = (&self.machine, &self.raft);
+            let due = || machine.due().is_some_and(|due| due <= raft.log_time());
+            if self.points.propose(self.now, due) {
+                self.propose_point();
+            }
+        }
+    }
+
+    /// Does the next thing that is worth doing in this turn, if there is one.
+    pub(super) fn work(&mut self) -> bool {
+        if let Some(number) = self.reads.close_group() {
+            self.core(Input::Read(Asked::Read(number).token()));
+            return true;
+        }
+        if self.apply_some() || self.answer_some() {
+            return true;
+        }
+        if let Some(work) = self.log.next_work(self.now) {
+            self.watch.disk_at = Some(self.now + self.watch.disk_interval);
+            self.outputs.push_back(DriverOutput::Log(work));
+            return true;
+        }
+        if let Some(work) = self.files.next_work() {
+            self.outputs.push_back(DriverOutput::File(work));
+            return true;
+        }
+        if let Some((peer, frames)) = self.peers.take_urgent() {
+            self.outputs.push_back(DriverOutput::ToPeer { peer, frames });
+            return true;
+        }
+        if let Some((client, replies)) = self.clients.take_replies() {
+            self.outputs.push_back(DriverOutput::ToClient { client, replies });
+            return true;
+        }
+        false
+    }
+
+    /// Whether something is left that this turn's budgets didn't allow for.
+    pub(super) fn has_work_left(&self) -> bool {
+        self.applying.has_entries(&self.recent) || self.reads.has_answerable()
+    }
+
+    fn apply_some(&mut self) -> bool {
+        let before = self.applying.applied();
+        while self.budget.apply_bytes > 0 {
+            match self.applying.next(&self.recent, self.budget.apply_entries) {
+                Next::Entries(piece) => {
+                    if !self.apply(&piece) {
+                        return false;
+                    }
+                }
+                Next::OnDisk(work) => self.files.read(work),
+                Next::Nothing => break,
+            }
+        }
+        let applied = self.applying.applied();
+        if applied == before {
+            return false;
+        }
+        self.core(Input::Applied(applied));
+        self.reads.applied(applied);
+        self.tell_when_caught_up(before, applied);
+        true
+    }
+
+    /// Applies the entries of a piece. Says whether the node can go on.
+    fn apply(&mut self, piece: &Batch) -> bool {
+        for entry in piece.iter() {
+            if let Err(halt) = self.apply_entry(entry) {
+                self.budget.apply_bytes = 0;
+                self.halt(halt);
+                return false;
+            }
+        }
+        let budget = &mut self.budget;
+        budget.apply_entries = budget.apply_entries.saturating_sub(piece.len());
+        budget.apply_bytes = budget.apply_bytes.saturating_sub(piece.bytes_len());
+        true
+    }
+
+    fn apply_entry(&mut self, entry: EntryRef<'_>) -> Result<(), Halt> {
+        let id = entry.id();
+        self.scratch.clear();
+        let applied = self.machine.apply(entry, &mut self.scratch);
+        let applied = applied.map_err(|error| Halt::Newer(error.to_string()))?;
+        self.applying.applied_to(id.index);
+        self.points.applied(entry.kind(), self.now);
+        match self.proposals.applied(id) {
+            Some(Outcome::Applied(waiter)) => match applied {
+                Applied::Answered { id } => self.done(waiter, id),
+                _ => self.done(waiter, id),
+            },
+            Some(Outcome::Replaced(waiter)) => {
+                let text = "another leader's entry took its place";
+                self.refuse_with(waiter.client, waiter.request, RefusalCode::LeadershipLost, text);
+            }
+            None => {}
+        }
+        match applied {
+            Applied::Point { report, .. } => self.reached_point(report),
+            Applied::Settings => self.notice(Notice::Settings),
+            Applied::FeatureLevel(level) => self.notice(Notice::FeatureLevel(level)),
+            Applied::Nothing | Applied::Answered { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn tell_when_caught_up(&mut self, before: Index, applied: Index) {
+        let first = *self.watch.first_applied.get_or_insert(before);
+        let goal = self.watch.last_at_start;
+        if before < goal && goal <= applied {
+            self.notice(Notice::CaughtUp { entries: applied.0 - first.0 });
+        }
+    }
+
+    fn answer_some(&mut self) -> bool {
+        let mut answered = false;
+        while self.budget.answers > 0
+            && self.budget.answer_bytes > 0
+            && let Some(answerable) = self.reads.pop_answerable()
+        {
+            let bytes = self.answer(answerable);
+            self.budget.answers -= 1;
+            self.budget.answer_bytes = self.budget.answer_bytes.saturating_sub(bytes);
+            answered = true;
+        }
+        answered
+    }
+
+    fn reached_point(&mut self, report: PointReport) {
+        self.points.reached(self.about.me, report);
+        let PointReport { index, hash } = report;
+        self.peers.send_to_all(|out| encode_point_report(index, hash, out));
+        self.judge(report.index);
+    }
+
+    pub(super) fn hear_report(&mut self, from: Member, report: PointReport) {
+        self.points.hear(from, report);
+        self.judge(report.index);
+    }
+
+    fn judge(&mut self, index: Index) {
+        let (_, members) = self.raft.configuration();
+        match self.points.verdict(self.about.me, index, members) {
+            Verdict::Undecided | Verdict::Agrees => {}
+            Verdict::Disputed => {
+                if let Some(report) = self.points.latest().filter(|report| report.index == index) {
+                    self.notice(Notice::Disputed(report));
+                }
+            }
+            Verdict::Differs { majority } => self.differ(index, majority),
+        }
+    }
+
+    pub(super) fn log_done(&mut self, report: LogReport, took: Duration) {
+        self.files.want_spares(report.spares_wanted);
+        self.facts.log_done(&report);
+        if let Finished::Written(seq) = self.log.finished(self.now, report, took) {
+            if took >= SLOW_SYNC {
+                self.notice(Notice::SlowSync(took));
+            }
+            if self.watch.told_of_full {
+                self.watch.told_of_full = false;
+                self.notice(Notice::DiskHasRoom);
+            }
+            self.core(Input::Persisted(seq));
+        }
+        self.watch.told_of_disk = false;
+        self.watch.disk_at = None;
+    }
+
+    pub(super) fn log_full(&mut self, text: String) {
+        self.log.found_full(self.now);
+        if !self.watch.told_of_full {
+            self.watch.told_of_full = true;
+            self.notice(Notice::DiskFull(text));
+        }
+    }
+
+    pub(super) fn file_done(&mut self, report: FileReport) {
+        match report {
+            FileReport::SpareReady => self.files.spare_done(true),
+            FileReport::NoRoomForSpare(error) => {
+                self.files.spare_done(false);
+                self.notice(Notice::NoSpare(error.to_string()));
+            }
+            FileReport::Entries { ticket, batch } => match self.files.read_done(ticket).reader {
+                Reader::Machine => self.applying.fetched(batch),
+                Reader::Peer { peer, ticket } => {
+                    let first = batch.first().index;
+                    let bytes = self.peers.keep_read(peer, batch);
+                    self.core(Input::LogRead { peer, ticket, first, bytes });
+                }
+            },
+            FileReport::NotHeld { ticket } => {
+                let work = self.files.read_done(ticket);
+                if work.reader == Reader::Machine {
+                    let first = work.first;
+                    let text = format!("entry {first} is committed, but the log doesn't hold it");
+                    self.halt(Halt::Corrupt(text));
+                }
+            }
+            FileReport::Removed { .. } => {}
+        }
+    }
+
+    fn watch_disk(&mut self) {
+        let Some(age) = self.log.busy_for(self.now) else { return };
+        if self.watch.disk_at.is_some_and(|at| at > self.now) {
+            return;
+        }
+        self.watch.disk_at = Some(self.now + self.watch.disk_interval);
+        self.core(Input::DiskWaiting(age));
+        if age >= STILL {
+            self.halt(Halt::DiskStill(age));
+        } else if age >= 10 * SLOW_SYNC && !self.watch.told_of_disk {
+            self.watch.told_of_disk = true;
+            self.notice(Notice::DiskWaits(age));
+        }
+    }
+
+    /// Asks the core to give vacant seats to those who came for them.
+    fn look_for_arrivals(&mut self) {
+        if self.watch.arrivals_at.is_none_or(|at| at > self.now) {
+            return;
+        }
+        self.watch.arrivals_at = None;
+        let (_, configuration) = self.raft.configuration();
+        let vacant = |member: Member| {
+            let mut seats = configuration.seats().iter().filter(|seat| seat.id == member.id);
+            seats.any(|seat| seat.incarnation.is_none())
+        };
+        let arrival = self.peers.arrivals().find(|(member, _)| vacant(*member));
+        let Some((member, address)) = arrival else { return };
+        // One at a time: each is a change of its own. Whoever is left is looked for again.
+        self.watch.arrivals_at = Some(self.now + ARRIVALS);
+        if self.leads.is_some() {
+            let (token, address) = (Asked::Seat.token(), address.to_owned());
+            self.core(Input::Seat { token, member, address });
+        }
+    }
+}

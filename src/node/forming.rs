@@ -1,0 +1,341 @@
+//! How a cluster forms, once.
+//!
+//! When all nodes of the file are there and empty, the one with the lowest id stores the first
+//! entry and offers it to the others; each stores the same bytes before it takes part. Where a
+//! quorum is enough, the lowest node that is there founds, and the seats of the others wait for
+//! them. A founding that nothing follows binds nobody: of two, one gives way.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::{
+    Batch, BatchBuilder, ClusterId, Configuration, EntryHeader, EntryKind, Epoch, Founding,
+    Incarnation, Index, LogId, LogTime, Member, NodeId, Seat, Standing, Term, Time,
+};
+use crate::wire::{Awaited, FoundingOffer};
+
+/// Where a quorum is enough: how long nobody else has come before it founds. Nodes that are
+/// started together shall all be in it.
+const LATECOMERS: Duration = Duration::from_secs(1);
+
+/// The first epoch of every cluster. Zero is none.
+const FIRST_EPOCH: Epoch = Epoch(1);
+
+/// A node of the file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Founder {
+    pub(crate) id: NodeId,
+    /// Where it is reached, as `host:port`.
+    pub(crate) address: String,
+    pub(crate) votes: bool,
+}
+
+/// What the file and the command line say about forming.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Plan {
+    pub(crate) cluster_name: String,
+    /// The id that the cluster must have.
+    pub(crate) cluster: Option<ClusterId>,
+    /// All nodes of the file, ordered by id.
+    pub(crate) founders: Vec<Founder>,
+    /// Whether a quorum is enough.
+    pub(crate) quorum_is_enough: bool,
+    /// The state machine's first settings.
+    pub(crate) settings: Vec<u8>,
+}
+
+/// What is known of a node that is there.
+#[derive(Clone, Copy, Debug)]
+struct Present {
+    incarnation: Incarnation,
+    /// Whether it is part of a cluster.
+    has_formed: bool,
+}
+
+/// A node that isn't part of a cluster yet.
+#[derive(Debug)]
+pub(crate) struct Forming {
+    me: Member,
+    plan: Plan,
+    /// The other nodes that are there.
+    present: BTreeMap<NodeId, Present>,
+    /// Why the other nodes aren't there.
+    absent: BTreeMap<NodeId, String>,
+    /// When the last of those that are there came or went.
+    changed_at: Time,
+}
+
+impl Forming {
+    pub(crate) fn new(me: Member, plan: Plan, now: Time) -> Forming {
+        let (present, absent) = (BTreeMap::new(), BTreeMap::new());
+        Forming { me, plan, present, absent, changed_at: now }
+    }
+
+    /// There is a connection to a node.
+    pub(crate) fn came(&mut self, member: Member, has_formed: bool, now: Time) {
+        self.absent.remove(&member.id);
+        self.changed_at = now;
+        self.present.insert(member.id, Present { incarnation: member.incarnation, has_formed });
+    }
+
+    /// A node isn't there, or can't take part, for this reason.
+    pub(crate) fn is_missing(&mut self, id: NodeId, why: String, now: Time) {
+        if self.present.remove(&id).is_some() {
+            self.changed_at = now;
+        }
+        self.absent.insert(id, why);
+    }
+
+    /// The first entry, if this node is to make it now. `random` is what the cluster's id is made
+    /// from, `wall` is the present wall time.
+    pub(crate) fn found(&self, now: Time, wall: LogTime, random: u128) -> Option<FoundingOffer> {
+        if !self.may_found(now) {
+            return None;
+        }
+        let cluster = self.plan.cluster.unwrap_or(ClusterId(random.max(1)));
+        let founding = Founding {
+            cluster,
+            epoch: FIRST_EPOCH,
+            founder: self.me.id,
+            name: self.plan.cluster_name.clone(),
+            configuration: Configuration::new(self.seats()),
+            settings: self.plan.settings.clone(),
+        };
+        Some(encode(&founding, wall))
+    }
+
+    /// When [`Forming::found`] may give something without anybody coming or going.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        (self.plan.quorum_is_enough && self.has_quorum() && self.is_lowest())
+            .then(|| self.changed_at + LATECOMERS)
+    }
+
+    /// For whom this node waits. Nobody: for the lowest of those that are there to found.
+    pub(crate) fn waits_for(&self) -> Vec<Awaited> {
+        let others = self.plan.founders.iter().filter(|founder| founder.id != self.me.id);
+        let missing = others.filter(|founder| !self.present.contains_key(&founder.id));
+        missing
+            .map(|founder| Awaited {
+                id: founder.id,
+                address: founder.address.clone(),
+                why: self.absent.get(&founder.id).map_or("not reached yet", String::as_str).into(),
+            })
+            .collect()
+    }
+
+    /// Whether this node stores a founding entry that it is offered.
+    pub(crate) fn accepts(&self, offer: &FoundingOffer) -> Result<(), String> {
+        may_join(self.me, &self.plan, &offer.founding)
+    }
+
+    fn may_found(&self, now: Time) -> bool {
+        let nobody_has_formed = self.present.values().all(|present| !present.has_formed);
+        if !nobody_has_formed || !self.is_lowest() {
+            return false;
+        }
+        let all_are_there = self.present.len() + 1 == self.plan.founders.len();
+        let is_settled = self.changed_at + LATECOMERS <= now;
+        all_are_there || (self.plan.quorum_is_enough && self.has_quorum() && is_settled)
+    }
+
+    /// Whether no node that is there has a lower id.
+    fn is_lowest(&self) -> bool {
+        let votes = |id: NodeId| self.plan.founders.iter().any(|node| node.id == id && node.votes);
+        votes(self.me.id) && !self.present.keys().any(|id| *id < self.me.id && votes(*id))
+    }
+
+    fn has_quorum(&self) -> bool {
+        let voters = || self.plan.founders.iter().filter(|founder| founder.votes);
+        let is_there = |id| id == self.me.id || self.present.contains_key(&id);
+        let there = voters().filter(|founder| is_there(founder.id)).count();
+        there > voters().count() / 2
+    }
+
+    fn seats(&self) -> Vec<Seat> {
+        let incarnation = |id| match id == self.me.id {
+            true => Some(self.me.incarnation),
+            false => self.present.get(&id).map(|present| present.incarnation),
+        };
+        let seat = |founder: &Founder| Seat {
+            id: founder.id,
+            incarnation: incarnation(founder.id),
+            standing: if founder.votes { Standing::Voter } else { Standing::Learner },
+            address: founder.address.clone(),
+        };
+        self.plan.founders.iter().map(seat).collect()
+    }
+}
+
+/// Whether `me` has a place in the cluster that `founding` begins.
+pub(crate) fn may_join(me: Member, plan: &Plan, founding: &Founding) -> Result<(), String> {
+    if founding.name != plan.cluster_name {
+        return Err(format!(
+            "the offered cluster is named {:?}, this node's file says {:?}",
+            founding.name, plan.cluster_name
+        ));
+    }
+    if let Some(wanted) = plan.cluster.filter(|wanted| *wanted != founding.cluster) {
+        return Err(format!(
+            "the offered cluster is {}, this node's file says ClusterId = {wanted}",
+            founding.cluster
+        ));
+    }
+    let seats = || founding.configuration.seats().iter().filter(|seat| seat.id == me.id);
+    if seats().any(|seat| seat.incarnation.is_none_or(|life| life == me.incarnation)) {
+        return Ok(());
+    }
+    Err(match seats().next() {
+        Some(_) => format!("node {} is a member of the offered cluster in another life", me.id),
+        None => format!("node {} is no member of the offered cluster", me.id),
+    })
+}
+
+/// Whether a node whose log holds only its founding entry `own` gives it up for `other`, whose
+/// holder has more behind it or not.
+pub(crate) fn gives_way(own: &Founding, other: &Founding, has_more_behind: bool) -> bool {
+    own.cluster != other.cluster
+        && (has_more_behind || (other.founder, other.cluster) < (own.founder, own.cluster))
+}
+
+/// The members before the first entry that could change them, from the founding entry alone.
+pub(crate) fn encode(founding: &Founding, time: LogTime) -> FoundingOffer {
+    let mut payload = Vec::new();
+    founding.encode(&mut payload);
+    let id = LogId::new(Term::ZERO, Index(1));
+    let mut builder = BatchBuilder::default();
+    builder.push(EntryHeader { kind: EntryKind::FOUNDING, id, time }, &payload);
+    let batch: Batch = builder.take().expect("an entry was pushed");
+    FoundingOffer::new(batch).expect("what was just encoded is a founding entry")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u16) -> NodeId {
+        NodeId::new(number).unwrap()
+    }
+
+    fn member(number: u16) -> Member {
+        Member { id: id(number), incarnation: Incarnation(100 + u128::from(number)) }
+    }
+
+    fn plan(nodes: u16, quorum_is_enough: bool) -> Plan {
+        let founder =
+            |number| Founder { id: id(number), address: format!("host{number}:3111"), votes: true };
+        Plan {
+            cluster_name: "raft".to_owned(),
+            cluster: None,
+            founders: (1..=nodes).map(founder).collect(),
+            quorum_is_enough,
+            settings: vec![7],
+        }
+    }
+
+    fn forming(me: u16, nodes: u16, quorum_is_enough: bool) -> Forming {
+        Forming::new(member(me), plan(nodes, quorum_is_enough), Time::ZERO)
+    }
+
+    fn founds(forming: &Forming, milliseconds: u64) -> Option<Founding> {
+        let now = Time::ZERO + Duration::from_millis(milliseconds);
+        forming.found(now, LogTime(5), 77).map(|offer| offer.founding)
+    }
+
+    #[test]
+    fn the_lowest_founds_when_all_are_there() {
+        let mut forming = forming(1, 3, false);
+        forming.came(member(2), false, Time::ZERO);
+        assert!(founds(&forming, 60_000).is_none(), "node 3 isn't there");
+        forming.came(member(3), false, Time::ZERO);
+        let founding = founds(&forming, 0).expect("all are there");
+        assert_eq!((founding.cluster, founding.founder), (ClusterId(77), id(1)));
+        let seats = founding.configuration.seats();
+        assert!(seats.iter().all(|seat| seat.member() == Some(member(seat.id.number()))));
+    }
+
+    #[test]
+    fn no_other_founds() {
+        let mut forming = forming(2, 3, false);
+        forming.came(member(1), false, Time::ZERO);
+        forming.came(member(3), false, Time::ZERO);
+        assert!(founds(&forming, 60_000).is_none());
+    }
+
+    #[test]
+    fn nobody_founds_beside_a_node_that_is_part_of_a_cluster() {
+        for quorum_is_enough in [false, true] {
+            let mut forming = forming(1, 3, quorum_is_enough);
+            forming.came(member(2), true, Time::ZERO);
+            forming.came(member(3), false, Time::ZERO);
+            assert!(founds(&forming, 60_000).is_none());
+        }
+    }
+
+    #[test]
+    fn a_quorum_is_enough_when_it_was_asked_for_and_leaves_seats_for_the_absent() {
+        let mut forming = forming(2, 3, true);
+        assert!(founds(&forming, 60_000).is_none(), "one of three is no quorum");
+        forming.came(member(3), false, Time::ZERO);
+        assert!(founds(&forming, 999).is_none(), "others may be about to come");
+        assert_eq!(forming.deadline(), Some(Time::ZERO + LATECOMERS));
+        let founding = founds(&forming, 1000).expect("a quorum is there");
+        let lives: Vec<_> = founding.configuration.seats().iter().map(Seat::member).collect();
+        assert_eq!(lives, [None, Some(member(2)), Some(member(3))]);
+    }
+
+    #[test]
+    fn one_node_alone_forms_its_cluster_at_once() {
+        assert!(founds(&forming(1, 1, false), 0).is_some());
+    }
+
+    #[test]
+    fn a_node_says_for_whom_it_waits_and_why() {
+        let mut forming = forming(1, 3, false);
+        forming.came(member(2), false, Time::ZERO);
+        forming.is_missing(id(2), "connection refused".to_owned(), Time::ZERO);
+        let waits: Vec<_> =
+            forming.waits_for().into_iter().map(|node| (node.id, node.why)).collect();
+        let expected =
+            [(id(2), "connection refused".to_owned()), (id(3), "not reached yet".to_owned())];
+        assert_eq!(waits, expected);
+    }
+
+    #[test]
+    fn an_offer_is_taken_only_with_a_seat_for_this_life() {
+        let mut founder = forming(1, 3, true);
+        founder.came(member(2), false, Time::ZERO);
+        let offer = encode(&founds(&founder, 1000).unwrap(), LogTime(5));
+        assert_eq!(forming(2, 3, false).accepts(&offer), Ok(()));
+        assert_eq!(forming(3, 3, false).accepts(&offer), Ok(()), "the seat is vacant");
+        let wiped = Member { incarnation: Incarnation(9), ..member(2) };
+        let wiped = Forming::new(wiped, plan(3, false), Time::ZERO);
+        assert!(wiped.accepts(&offer).unwrap_err().contains("another life"));
+        let stranger = Forming::new(member(4), plan(4, false), Time::ZERO);
+        assert!(stranger.accepts(&offer).unwrap_err().contains("no member"));
+        let renamed = Plan { cluster_name: "other".to_owned(), ..plan(3, false) };
+        let renamed = Forming::new(member(2), renamed, Time::ZERO);
+        assert!(renamed.accepts(&offer).unwrap_err().contains("other"));
+        let pinned = Plan { cluster: Some(ClusterId(4)), ..plan(3, false) };
+        let pinned = Forming::new(member(2), pinned, Time::ZERO);
+        assert!(pinned.accepts(&offer).unwrap_err().contains("ClusterId"));
+    }
+
+    #[test]
+    fn a_lonely_founding_gives_way_to_more_entries_then_to_the_lower_founder_then_the_lower_id() {
+        let founding = |founder, cluster| Founding {
+            cluster: ClusterId(cluster),
+            epoch: FIRST_EPOCH,
+            founder: id(founder),
+            name: "raft".to_owned(),
+            configuration: Configuration::default(),
+            settings: Vec::new(),
+        };
+        let own = founding(2, 50);
+        assert!(gives_way(&own, &founding(3, 90), true));
+        assert!(!gives_way(&own, &founding(3, 10), false));
+        assert!(gives_way(&own, &founding(1, 90), false));
+        assert!(gives_way(&own, &founding(2, 40), false));
+        assert!(!gives_way(&own, &founding(2, 60), false));
+        assert!(!gives_way(&own, &own, true), "the same founding");
+    }
+}

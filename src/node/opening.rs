@@ -1,0 +1,215 @@
+//! Opening the data directory, on whatever kind of disk it is.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::Exit;
+use super::threads::{DiskThreads, Mailbox};
+use crate::config::{Config, Node, StorageClass, SyncPolicy};
+use crate::model::{Batch, Boot, ClusterId, Epoch, Incarnation, LogId, Member};
+use crate::raft::Restored;
+use crate::storage::{
+    Directory, Disk, ErrorClass, FileReport, FileWork, FileWorker, MemoryDisk, OpenOptions, Opened,
+    RealDisk, Recovered, RecoveryReport, StorageError, SyncMode, Unformed,
+};
+use crate::wire::FoundingOffer;
+
+/// A directory that is open.
+pub(crate) enum Store {
+    /// The node is part of no cluster yet.
+    Unformed(Unfounded),
+    /// The node has a log.
+    Formed(Formed),
+}
+
+/// A directory without a log, and how it gets one.
+pub(crate) struct Unfounded {
+    pub(crate) member: Member,
+    pub(crate) boot: Boot,
+    found: Box<dyn FnOnce(&Batch) -> Result<Formed, StorageError>>,
+}
+
+impl Unfounded {
+    /// Makes `founding` the durable beginning of the log.
+    pub(crate) fn found(self, founding: &Batch) -> Result<Formed, StorageError> {
+        (self.found)(founding)
+    }
+}
+
+/// A directory with a log, and how its threads are started.
+pub(crate) struct Formed {
+    pub(crate) member: Member,
+    pub(crate) cluster: ClusterId,
+    pub(crate) epoch: Epoch,
+    pub(crate) restored: Restored,
+    pub(crate) log_bytes: u64,
+    pub(crate) segments: usize,
+    /// The first entry, for those who haven't got it yet; `None` where the log no longer has it.
+    pub(crate) founding: Option<FoundingOffer>,
+    start: Box<dyn FnOnce(Mailbox) -> std::io::Result<DiskThreads>>,
+}
+
+impl Formed {
+    /// Starts the log thread and the file thread.
+    pub(crate) fn start(self, mailbox: Mailbox) -> std::io::Result<DiskThreads> {
+        (self.start)(mailbox)
+    }
+}
+
+/// What opening found.
+pub(crate) struct Opening {
+    pub(crate) store: Store,
+    pub(crate) directory: Option<PathBuf>,
+    pub(crate) recovery: Vec<String>,
+    pub(crate) took: Duration,
+}
+
+/// Opens the directory of `node`. `random` is what a new incarnation and the salts are made from.
+pub(crate) fn open(config: &Config, node: &Node, random: (u128, u64)) -> Result<Opening, Exit> {
+    let path = config.data_directory(node);
+    let options = OpenOptions {
+        node: node.id,
+        incarnation: Incarnation(random.0.max(1)),
+        seed: random.1,
+        segment_bytes: config.storage.segment_size,
+        sync: match config.storage.sync {
+            SyncPolicy::Always => SyncMode::Always,
+            SyncPolicy::None => SyncMode::Rarely,
+        },
+        min_free_bytes: config.storage.min_free_space,
+        snapshot: None,
+    };
+    let begun = Instant::now();
+    let (opened, directory) = match config.cluster.storage_class {
+        StorageClass::File => (open_on(RealDisk, &path, options), Some(path)),
+        StorageClass::Memory => (open_on(MemoryDisk::default(), &path, options), None),
+    };
+    let (store, report) = opened.map_err(exit_of)?;
+    let recovery = describe(&report, directory.is_none());
+    let wanted = config.cluster.cluster_id;
+    if let (Store::Formed(formed), Some(wanted)) = (&store, wanted)
+        && formed.cluster != wanted
+    {
+        return Err(Exit::Refused(format!(
+            "the data directory belongs to cluster {}, and raft.ini says ClusterId = {wanted}; \
+             nothing was changed: give the node its own directory, or take the line out",
+            formed.cluster
+        )));
+    }
+    Ok(Opening { store, directory, recovery, took: begun.elapsed() })
+}
+
+fn open_on<D: Disk>(
+    disk: D,
+    path: &Path,
+    options: OpenOptions,
+) -> Result<(Store, RecoveryReport), StorageError> {
+    Ok(match Directory::open(disk, path, options)? {
+        Opened::Unformed(unformed) => {
+            let report = unformed.report().clone();
+            (Store::Unformed(unfounded(unformed)), report)
+        }
+        Opened::Formed(recovered) => {
+            let report = recovered.report.clone();
+            (Store::Formed(formed(*recovered)?), report)
+        }
+    })
+}
+
+fn unfounded<D: Disk>(unformed: Unformed<D>) -> Unfounded {
+    let identity = unformed.identity();
+    Unfounded {
+        member: Member { id: identity.node, incarnation: identity.incarnation },
+        boot: unformed.boot(),
+        found: Box::new(move |founding| unformed.found(founding).and_then(formed)),
+    }
+}
+
+fn formed<D: Disk>(recovered: Recovered<D>) -> Result<Formed, StorageError> {
+    let Recovered { identity, writer, mut files, .. } = recovered;
+    let founding = first_entry(&mut files, recovered.base)?;
+    Ok(Formed {
+        founding,
+        member: Member { id: identity.node, incarnation: identity.incarnation },
+        cluster: recovered.cluster,
+        epoch: recovered.epoch,
+        restored: Restored {
+            hard_state: recovered.hard_state,
+            base: recovered.base,
+            runs: recovered.runs,
+            last: recovered.last,
+            last_time: recovered.last_time,
+            configurations: recovered.configurations,
+            applied: recovered.base.index,
+            boot: recovered.boot,
+        },
+        log_bytes: recovered.log_bytes,
+        segments: recovered.segments,
+        start: Box::new(move |mailbox| DiskThreads::start(writer, files, mailbox)),
+    })
+}
+
+fn first_entry<D: Disk>(
+    files: &mut FileWorker<D>,
+    base: LogId,
+) -> Result<Option<FoundingOffer>, StorageError> {
+    if base != LogId::ORIGIN {
+        return Ok(None);
+    }
+    let first = base.index.next();
+    let read = FileWork::Read { ticket: 0, first, last: first, max_bytes: 1 };
+    Ok(match files.perform(read)? {
+        FileReport::Entries { batch, .. } => FoundingOffer::new(batch).ok(),
+        _ => None,
+    })
+}
+
+/// What a person may want to know of the recovery, a line each.
+fn describe(report: &RecoveryReport, in_memory: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    if in_memory {
+        lines.push(
+            "InMemoryStorage: nothing is kept over a restart; a node that is started again is a \
+             new member"
+                .to_owned(),
+        );
+        return lines;
+    }
+    if report.segments_read > 0 {
+        lines.push(format!(
+            "{} entries in {} segments, {} bytes read; the last stop was {}",
+            report.entries,
+            report.segments_read,
+            report.bytes_read,
+            if report.clean { "clean" } else { "a crash" }
+        ));
+    }
+    if let Some(torn) = &report.torn {
+        let entries = match torn.entries {
+            Some((first, last)) => format!(" (entries {first}..{last})"),
+            None => String::new(),
+        };
+        lines.push(format!(
+            "{} bytes of an unfinished block were cut off {} at offset {:#x}{entries}; nothing of \
+             it was ever acknowledged",
+            torn.bytes, torn.segment, torn.offset
+        ));
+    }
+    lines.extend(report.notes.iter().cloned());
+    lines
+}
+
+/// How a node ends for what the storage says.
+pub(crate) fn exit_of(error: StorageError) -> Exit {
+    let text = error.to_string();
+    match error.class() {
+        ErrorClass::Disk | ErrorClass::NoSpace => Exit::Disk(text),
+        ErrorClass::InUse => Exit::InUse(text),
+        ErrorClass::Corrupt => Exit::Corrupt(text),
+        ErrorClass::Identity => Exit::Refused(text),
+        ErrorClass::Configuration => match error {
+            StorageError::Newer { .. } => Exit::Newer(text),
+            _ => Exit::Configuration(text),
+        },
+    }
+}

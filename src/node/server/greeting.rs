@@ -1,0 +1,185 @@
+//! Hellos, in both directions, and what follows from them.
+
+use super::serving::Life;
+use super::{Due, Server};
+use crate::model::{Member, NodeId};
+use crate::node::Exit;
+use crate::node::connection::{ConnectionId, Stage};
+use crate::node::door::{Footing, Refused, refuse};
+use crate::node::driver::DriverInput;
+use crate::node::links::Link;
+use crate::node::server::reading::client_id;
+use crate::wire::{Hello, HelloAnswer, HelloRefusal, Party, Purpose, Verdict};
+
+impl Server {
+    /// A call has come through, or failed: says hello.
+    pub(super) fn connected(&mut self, id: ConnectionId) {
+        let Some(connection) = self.state.connections.get_mut(&id) else { return };
+        let Stage::Connecting(to) = connection.stage else { return };
+        if let Ok(Some(error)) | Err(error) = connection.stream.take_error() {
+            return self.close(id, &error.to_string());
+        }
+        if connection.stream.peer_addr().is_err() {
+            // Not yet: the event was a spurious one.
+            return;
+        }
+        connection.stage = Stage::Calling(to);
+        let hello = self.door.hello(to, &self.life.standpoint(self.state.is_leaving));
+        hello.encode(&mut self.state.scratch);
+        let bytes = self.state.scratch.split().freeze();
+        self.send(id, bytes);
+    }
+
+    /// Somebody has said hello.
+    pub(super) fn greeted(&mut self, id: ConnectionId, hello: &Hello) {
+        let standpoint = self.life.standpoint(self.state.is_leaving);
+        let judged = self.door.judge(hello, &standpoint).and_then(|footing| {
+            let is_client = hello.purpose == Purpose::Client;
+            if is_client && self.count_clients() >= self.config.client.max_connections {
+                let most = self.config.client.max_connections;
+                let text = format!("this node has {most} clients, as many as it may have");
+                return Err(refuse(HelloRefusal::TOO_MANY, text));
+            }
+            Ok(footing)
+        });
+        let answer = self.door.answer(hello, &standpoint, judged.as_ref().err());
+        answer.encode(&mut self.state.scratch);
+        let bytes = self.state.scratch.split().freeze();
+        self.send(id, bytes);
+        match judged {
+            Ok(footing) => self.let_in(id, hello, footing),
+            Err(refused) => self.turn_away(id, hello, &refused),
+        }
+    }
+
+    fn let_in(&mut self, id: ConnectionId, hello: &Hello, footing: Footing) {
+        self.state.deadlines.clear(Due::Greeting(id));
+        match hello.party.member {
+            Some(member) if hello.purpose == Purpose::Peer => {
+                self.joined(id, member, false, footing, &hello.party);
+            }
+            _ => {
+                let client = client_id(id);
+                if let Some(connection) = self.state.connections.get_mut(&id) {
+                    connection.stage = Stage::Client(client);
+                }
+                if let Life::Serving(serving) = &mut self.life {
+                    serving.driver.handle(self.now, DriverInput::ClientConnected(client));
+                }
+            }
+        }
+    }
+
+    fn turn_away(&mut self, id: ConnectionId, hello: &Hello, refused: &Refused) {
+        let node = hello.party.member.map(|member| member.id);
+        let remote = self.state.connections.get(&id).map(|connection| connection.remote);
+        let name = refused.code.name().unwrap_or("refused");
+        let reason = format!("refused, {name}: {}", refused.text);
+        self.journal.dropped(self.now, remote, node, &reason);
+        if let Some(node) = node {
+            self.life.is_missing(node, &refused.text, self.now);
+        }
+        self.leave(id);
+    }
+
+    /// The node `to` has answered this node's hello.
+    pub(super) fn answered(
+        &mut self,
+        id: ConnectionId,
+        to: NodeId,
+        answer: &HelloAnswer,
+    ) -> Result<(), Exit> {
+        if let Verdict::Refused { code, text, .. } = &answer.verdict {
+            let name = code.name().unwrap_or("refused");
+            self.close(id, &format!("node {to} refuses this one, {name}: {text}"));
+            return self.is_refused(to, *code, text);
+        }
+        let standpoint = self.life.standpoint(self.state.is_leaving);
+        match self.door.judge_answer(to, answer, &standpoint) {
+            Ok((member, footing)) => {
+                self.state.deadlines.clear(Due::Greeting(id));
+                self.calls.accepted(to);
+                self.state.refusals.remove(&to);
+                self.joined(id, member, true, footing, &answer.party);
+            }
+            Err(Refused { code, text, .. }) => {
+                let name = code.name().unwrap_or("refused");
+                self.close(id, &format!("not accepted, {name}: {text}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Another node won't speak with this one. Whom a quorum holds back for the data's sake must
+    /// not go on; one that has no log yet must not even begin.
+    fn is_refused(&mut self, by: NodeId, code: HelloRefusal, text: &str) -> Result<(), Exit> {
+        if !code.is_guard() {
+            return Ok(());
+        }
+        self.state.refusals.insert(by, text.to_owned());
+        let is_enough = match &self.life {
+            Life::Forming { .. } => true,
+            Life::Serving(serving) => {
+                let (_, members) = serving.driver.raft().configuration();
+                let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
+                let refusing = voters().filter(|seat| self.state.refusals.contains_key(&seat.id));
+                refusing.count() > voters().count() / 2
+            }
+            Life::Refounding { .. } | Life::Between => false,
+        };
+        if is_enough {
+            return Err(Exit::Refused(format!(
+                "node {by} refuses this node: {text}. Nothing was changed here"
+            )));
+        }
+        Ok(())
+    }
+
+    /// There is a connection to another node.
+    fn joined(
+        &mut self,
+        id: ConnectionId,
+        member: Member,
+        is_called: bool,
+        footing: Footing,
+        party: &Party,
+    ) {
+        let Some(connection) = self.state.connections.get_mut(&id) else { return };
+        let has_more = party.last.index.0 > 1;
+        connection.stage = Stage::Node { member, is_called, footing, has_more };
+        self.journal.connected(member, connection.remote, is_called);
+        if footing == Footing::Founders {
+            self.life.came(member, party.cluster.is_some(), self.now);
+            return self.offer_founding(id);
+        }
+        let (boot, address) = (party.boot, party.address.clone());
+        let link = Link { connection: id, is_called, boot, address: address.clone() };
+        for old in self.state.links.add(member, link) {
+            self.close(old, "a newer connection of the same node takes its place");
+        }
+        if let Life::Serving(serving) = &mut self.life {
+            let input = DriverInput::PeerConnected { peer: member, boot, address };
+            serving.driver.handle(self.now, input);
+        }
+        self.campaign_if_founder();
+    }
+
+    /// A connection to another node has ended.
+    pub(super) fn node_gone(&mut self, id: ConnectionId, member: Member, reason: &str) {
+        self.call_failed(member.id, Some(id), reason);
+        let Some(next) = self.state.links.remove(member, id) else { return };
+        let Life::Serving(serving) = &mut self.life else { return };
+        let input = match next {
+            Some(Link { boot, address, .. }) => {
+                DriverInput::PeerConnected { peer: member, boot, address }
+            }
+            None => DriverInput::PeerDisconnected(member),
+        };
+        serving.driver.handle(self.now, input);
+    }
+
+    fn count_clients(&self) -> u64 {
+        let connections = self.state.connections.values();
+        connections.filter(|one| matches!(one.stage, Stage::Client(_))).count() as u64
+    }
+}

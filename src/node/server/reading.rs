@@ -1,0 +1,209 @@
+//! Reading: each socket that has something, within a budget, and what becomes of the frames.
+
+use std::mem;
+
+use super::Server;
+use super::serving::Life;
+use crate::kv::PointReport;
+use crate::model::{Body, Member, Message};
+use crate::node::Exit;
+use crate::node::connection::{ConnectionId, Stage};
+use crate::node::door::Footing;
+use crate::node::driver::{ClientId, DriverInput};
+use crate::wire::{FillEnd, Incoming, WireError};
+
+/// The most that one turn reads of one connection.
+const READ_BYTES: usize = 256 << 10;
+
+impl Server {
+    pub(super) fn read_ready(&mut self) -> Result<(), Exit> {
+        let mut ready = mem::take(&mut self.state.ready);
+        for id in ready.drain(..) {
+            self.read(id)?;
+        }
+        // Those that have more come again in the next turn, in the list whose room is kept.
+        ready.append(&mut self.state.ready);
+        self.state.ready = ready;
+        Ok(())
+    }
+
+    /// Clients of whom no more was read get another chance.
+    pub(super) fn resume_paused(&mut self) {
+        let Life::Serving(serving) = &self.life else { return };
+        let ready = &mut self.state.ready;
+        self.state.paused.retain(|id| {
+            let has_room = serving.driver.has_room(client_id(*id));
+            if has_room {
+                ready.push(*id);
+            }
+            !has_room
+        });
+    }
+
+    fn read(&mut self, id: ConnectionId) -> Result<(), Exit> {
+        // What was left from the last time goes first.
+        if !self.take(id)? {
+            return Ok(());
+        }
+        let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(()) };
+        if !connection.is_readable || matches!(connection.stage, Stage::Connecting(_)) {
+            return Ok(());
+        }
+        let filled = match connection.reader.fill(&mut connection.stream, READ_BYTES) {
+            Ok(filled) => filled,
+            Err(error) => {
+                self.close(id, &error.to_string());
+                return Ok(());
+            }
+        };
+        match filled.end {
+            FillEnd::Budget => self.state.ready.push(id),
+            FillEnd::Blocked | FillEnd::Closed => connection.is_readable = false,
+        }
+        if !self.take(id)? || filled.end != FillEnd::Closed {
+            return Ok(());
+        }
+        if let Some(connection) = self.state.connections.get(&id) {
+            let reason = match connection.reader.at_end() {
+                Ok(()) => "the other side has closed it".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            self.close(id, &reason);
+        }
+        Ok(())
+    }
+
+    /// Takes what was read as far as it goes. Says whether more may be read.
+    fn take(&mut self, id: ConnectionId) -> Result<bool, Exit> {
+        loop {
+            let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(false) };
+            let result: Result<(), Closed> = match connection.stage {
+                Stage::Connecting(_) | Stage::Leaving => return Ok(true),
+                Stage::Calling(to) => match connection.reader.answer() {
+                    Ok(Some(answer)) => {
+                        self.answered(id, to, &answer)?;
+                        continue;
+                    }
+                    Ok(None) => return Ok(true),
+                    Err(error) => Err(error.into()),
+                },
+                Stage::Accepted => match connection.reader.hello() {
+                    Ok(Some(hello)) => {
+                        self.greeted(id, &hello);
+                        continue;
+                    }
+                    Ok(None) => return Ok(true),
+                    Err(error) => Err(error.into()),
+                },
+                Stage::Node { member, footing, .. } => match self.from_node(id, member, footing) {
+                    Ok(None) => return Ok(true),
+                    Ok(Some(incoming)) => {
+                        self.from_founder(id, member, incoming)?;
+                        continue;
+                    }
+                    Err(error) => Err(error),
+                },
+                Stage::Client(client) => match self.from_client(id, client) {
+                    Ok(has_room) => return Ok(has_room),
+                    Err(error) => Err(error),
+                },
+            };
+            if let Err(error) = result {
+                self.close(id, &error.to_string());
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Takes a node's frames, up to one that has to do with the founding.
+    fn from_node(
+        &mut self,
+        id: ConnectionId,
+        from: Member,
+        footing: Footing,
+    ) -> Result<Option<Incoming>, Closed> {
+        let to = self.door.me().member;
+        let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(None) };
+        while let Some(frame) = connection.reader.frame()? {
+            let incoming = frame.decode()?;
+            let serving = match (&mut self.life, footing) {
+                (Life::Serving(serving), Footing::Members) => Some(serving),
+                _ => None,
+            };
+            match (incoming, serving) {
+                (Incoming::Message { term, body }, Some(serving)) => {
+                    if let Body::Heartbeat { levels, .. } = &body {
+                        self.door.learn(term, levels.iter().copied());
+                    }
+                    let message = Message { from, to, term, body };
+                    serving.driver.handle(self.now, DriverInput::Message(message));
+                }
+                (Incoming::PointReport { index, hash }, Some(serving)) => {
+                    let report = PointReport { index, hash };
+                    serving.driver.handle(self.now, DriverInput::PointReport { from, report });
+                }
+                (Incoming::Goodbye(text), _) => return Err(Closed::Goodbye(text)),
+                (incoming @ (Incoming::Founding(_) | Incoming::FoundingReply(_)), _) => {
+                    return Ok(Some(incoming));
+                }
+                // Of no use where both aren't members of one cluster.
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes a client's frames, as long as it has room. Says whether it has.
+    fn from_client(&mut self, id: ConnectionId, client: ClientId) -> Result<bool, Closed> {
+        let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(false) };
+        let Life::Serving(serving) = &mut self.life else {
+            return self.from_early_client(id);
+        };
+        while serving.driver.has_room(client) {
+            let Some(frame) = connection.reader.frame()? else { return Ok(true) };
+            match frame.decode()? {
+                Incoming::Request(request) => {
+                    serving.driver.handle(self.now, DriverInput::Request { client, request });
+                }
+                Incoming::Goodbye(text) => return Err(Closed::Goodbye(text)),
+                _ => {}
+            }
+        }
+        self.state.paused.push(id);
+        Ok(false)
+    }
+
+    /// Takes the frames of a client that came before there is a cluster.
+    fn from_early_client(&mut self, id: ConnectionId) -> Result<bool, Closed> {
+        loop {
+            let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(false) };
+            let Some(frame) = connection.reader.frame()? else { return Ok(true) };
+            match frame.decode()? {
+                Incoming::Request(request) => {
+                    let reply = self.early_reply(&request);
+                    reply.encode(&mut self.state.scratch);
+                    let frames = self.state.scratch.split().freeze();
+                    self.send(id, frames);
+                }
+                Incoming::Goodbye(text) => return Err(Closed::Goodbye(text)),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The name by which the driver knows a client's connection.
+pub(super) const fn client_id(id: ConnectionId) -> ClientId {
+    ClientId(id.0 as u64)
+}
+
+/// Why a connection is closed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Closed {
+    /// The other side doesn't speak the protocol.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The other side closes it.
+    #[error("the other side says: {0}")]
+    Goodbye(String),
+}

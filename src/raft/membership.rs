@@ -1,0 +1,174 @@
+//! Who takes part (dissertation, chapter 4): the configurations of the log, and the one change
+//! that needs no second majority, filling a vacant seat.
+
+use std::collections::VecDeque;
+
+use super::core::{Raft, Role};
+use super::io::{Event, Output, Refusal, Token};
+use super::quorum::Voters;
+use crate::model::{
+    ByteReader, Configuration, ENTRY_HEADER_BYTES, EntryKind, EntryRef, Founding, Index, Malformed,
+    Member, Seat,
+};
+
+/// The configurations of the log, each with its index. The last one is in force from the moment
+/// that it is appended, and the one before comes back when it is cut off.
+#[derive(Clone, Debug)]
+pub(super) struct Configurations {
+    /// Of those at or below the applied index, only the last.
+    stack: VecDeque<(Index, Configuration)>,
+    /// The voters of the last one.
+    voters: Voters,
+}
+
+impl Configurations {
+    /// # Panics
+    ///
+    /// If they aren't in the order of their indexes.
+    pub(super) fn new(configurations: Vec<(Index, Configuration)>) -> Configurations {
+        assert!(
+            configurations.windows(2).all(|pair| pair[0].0 < pair[1].0),
+            "configurations out of order"
+        );
+        let mut stack = VecDeque::from(configurations);
+        if stack.is_empty() {
+            stack.push_back((Index::ZERO, Configuration::default()));
+        }
+        let mut made = Configurations { stack, voters: Voters::default() };
+        made.voters = Voters::new(made.current());
+        made
+    }
+
+    pub(super) fn current(&self) -> &Configuration {
+        &self.stack.back().expect("there always is a configuration").1
+    }
+
+    /// Where the one in force stands in the log.
+    pub(super) fn index(&self) -> Index {
+        self.stack.back().expect("there always is a configuration").0
+    }
+
+    /// Where the oldest that is kept stands: in the founding entry, at the base of the log, or
+    /// where it is applied. It is the cluster's own, and is never replaced.
+    pub(super) fn oldest_index(&self) -> Index {
+        self.stack.front().expect("there always is a configuration").0
+    }
+
+    pub(super) const fn voters(&self) -> &Voters {
+        &self.voters
+    }
+
+    fn push(&mut self, index: Index, configuration: Configuration) {
+        assert!(index > self.index(), "a configuration at {index} behind {}", self.index());
+        self.voters = Voters::new(&configuration);
+        self.stack.push_back((index, configuration));
+    }
+
+    /// The log was cut above `keep`. Says whether another configuration is in force now.
+    fn truncate(&mut self, keep: Index) -> bool {
+        let count = self.stack.len();
+        while self.stack.len() > 1 && self.index() > keep {
+            self.stack.pop_back();
+        }
+        let changed = self.stack.len() != count;
+        if changed {
+            self.voters = Voters::new(self.current());
+        }
+        changed
+    }
+
+    /// What stands at or below `applied` can't be cut off any more.
+    pub(super) fn prune(&mut self, applied: Index) {
+        while self.stack.get(1).is_some_and(|(index, _)| *index <= applied) {
+            self.stack.pop_front();
+        }
+    }
+}
+
+/// The configuration that an entry brings, if it is of a kind that brings one.
+pub(super) fn configuration_of(entry: EntryRef<'_>) -> Result<Option<Configuration>, Malformed> {
+    match entry.kind() {
+        EntryKind::FOUNDING => Ok(Some(Founding::decode(entry.payload())?.configuration)),
+        EntryKind::CONFIGURATION => {
+            let mut reader = ByteReader::new(entry.payload());
+            let configuration = Configuration::decode(&mut reader)?;
+            reader.finish()?;
+            Ok(Some(configuration))
+        }
+        _ => Ok(None),
+    }
+}
+
+impl Raft {
+    /// Whether this node votes in the configuration in force.
+    pub(super) fn is_voter(&self) -> bool {
+        self.configurations.voters().contains(self.config.me)
+    }
+
+    /// Everybody else who takes part, voters and learners.
+    pub(super) fn others(&self) -> Vec<Member> {
+        let seats = self.configurations.current().seats().iter();
+        seats.filter_map(Seat::member).filter(|member| *member != self.config.me).collect()
+    }
+
+    pub(super) fn enter_configuration(&mut self, index: Index, configuration: Configuration) {
+        self.configurations.push(index, configuration);
+        self.configuration_changed();
+    }
+
+    pub(super) fn leave_configurations_above(&mut self, keep: Index) {
+        if self.configurations.truncate(keep) {
+            self.configuration_changed();
+        }
+    }
+
+    fn configuration_changed(&mut self) {
+        let (index, configuration) =
+            (self.configurations.index(), self.configurations.current().clone());
+        self.outputs.push_back(Output::Event(Event::Configuration { index, configuration }));
+        let others = self.others();
+        let (next, now) = (self.log.last_index().next(), self.now);
+        if let Role::Leader(leading) = &mut self.role {
+            leading.keep_peers(&others, next, now);
+        }
+    }
+
+    /// Fills the vacant seat of `member.id`. The sets of voters keep their sizes and lose nobody,
+    /// so any two majorities, before and after, overlap, and a plain entry is enough.
+    pub(super) fn seat(&mut self, token: Token, member: Member, address: String) {
+        if let Some(reason) = self.seat_refusal(member) {
+            self.outputs.push_back(Output::Refused { token, reason });
+            return;
+        }
+        let seats = self.configurations.current().seats().iter().map(|seat| {
+            let vacant = seat.id == member.id && seat.incarnation.is_none();
+            let incarnation = if vacant { Some(member.incarnation) } else { seat.incarnation };
+            let address = if vacant { address.clone() } else { seat.address.clone() };
+            Seat { incarnation, address, ..*seat }
+        });
+        let configuration = Configuration::new(seats.collect());
+        let mut payload = Vec::new();
+        configuration.encode(&mut payload);
+        let bytes = (ENTRY_HEADER_BYTES + payload.len()) as u64;
+        let kind = EntryKind::CONFIGURATION;
+        let entered = Some(Box::new(configuration.clone()));
+        let index = self.append_own(Some(token), kind, bytes, entered);
+        self.enter_configuration(index, configuration);
+    }
+
+    fn seat_refusal(&self, member: Member) -> Option<Refusal> {
+        let Role::Leader(leading) = &self.role else {
+            return Some(Refusal::NotLeader(self.leader()));
+        };
+        if leading.handover.is_some() {
+            return Some(Refusal::Transferring);
+        }
+        if self.commit < leading.term_start || self.commit < self.configurations.index() {
+            return Some(Refusal::NotYet);
+        }
+        let configuration = self.configurations.current();
+        let vacant = |seat: &Seat| seat.id == member.id && seat.incarnation.is_none();
+        let seated = configuration.seat(member).is_some();
+        (seated || !configuration.seats().iter().any(vacant)).then_some(Refusal::NoSeat)
+    }
+}

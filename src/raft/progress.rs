@@ -1,0 +1,257 @@
+//! What a leader knows of one other member's log, and what is on its way there.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::model::{Index, Member, Round, Span, Time};
+
+/// One member as the leader sees it.
+///
+/// At all times `matched < next`, and `matched` never falls while this node leads.
+#[derive(Clone, Debug)]
+pub(super) struct Progress {
+    pub(super) member: Member,
+    /// Up to where its log equals the leader's, durably.
+    pub(super) matched: Index,
+    /// The next entry to be sent.
+    pub(super) next: Index,
+    pub(super) pace: Pace,
+    pub(super) window: Window,
+    /// The number of the read from disk that is under way for it.
+    pub(super) reading: Option<u64>,
+    /// When it was last heard, or when leadership began.
+    pub(super) heard: Time,
+    pub(super) was_heard: bool,
+    /// The latest round that it answered.
+    pub(super) round: Round,
+    pub(super) round_trip: Option<Duration>,
+    /// Whether the shell was told that the log no longer holds what it needs.
+    pub(super) behind: bool,
+}
+
+/// How entries are sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Pace {
+    /// Where the logs meet isn't known: one question at a time, again after a heartbeat interval.
+    Probe { asked: Option<Time> },
+    /// Entries are sent as long as the window has room.
+    Replicate,
+    /// It drops entries, because its disk is behind: one message in each heartbeat interval until
+    /// its level rises.
+    Busy { asked: Time },
+}
+
+/// Messages with entries that are on their way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Window {
+    /// The last entry and the bytes of each message, in order.
+    messages: VecDeque<(Index, u64)>,
+    bytes: u64,
+    /// When the first was sent, or when the level last rose since.
+    moved: Time,
+}
+
+impl Progress {
+    pub(super) fn new(member: Member, next: Index, now: Time) -> Progress {
+        Progress {
+            member,
+            matched: Index::ZERO,
+            next,
+            pace: Pace::Probe { asked: None },
+            window: Window::default(),
+            reading: None,
+            heard: now,
+            was_heard: false,
+            round: Round::ZERO,
+            round_trip: None,
+            behind: false,
+        }
+    }
+
+    pub(super) const fn hear(&mut self, now: Time) {
+        self.heard = now;
+        self.was_heard = true;
+    }
+
+    /// Its log equals the leader's up to `matched`, and up to `durable` durably. Says whether the
+    /// durable level has risen.
+    pub(super) fn levels(&mut self, matched: Index, durable: Index, now: Time) -> bool {
+        let risen = durable > self.matched;
+        self.matched = self.matched.max(durable);
+        let goes_on = match self.pace {
+            Pace::Probe { .. } => matched.next() >= self.next,
+            Pace::Busy { .. } => risen || matched >= self.next,
+            Pace::Replicate => true,
+        };
+        if goes_on {
+            self.pace = Pace::Replicate;
+        }
+        if self.pace == Pace::Replicate {
+            self.next = self.next.max(matched.next());
+        }
+        self.next = self.next.max(self.matched.next());
+        self.window.free(matched.max(self.matched), now);
+        risen
+    }
+
+    /// It knows of `matched` only, although more was acknowledged: it has started again, or stopped
+    /// following for a while. Without being asked it would never learn what it may commit.
+    pub(super) fn remind(&mut self, matched: Index) {
+        if self.pace == Pace::Replicate && matched < self.matched {
+            self.probe(None);
+        }
+    }
+
+    /// Its log doesn't hold the entry at `rejected`; `next` is what may follow where the logs
+    /// meet. An answer that was overtaken changes nothing.
+    pub(super) fn conflict(&mut self, rejected: Index, next: Index) {
+        let next = next.max(self.matched.next());
+        if rejected > self.matched && next < self.next {
+            self.next = next;
+            self.probe(None);
+        }
+    }
+
+    /// It dropped what was sent behind `matched`.
+    pub(super) fn busy(&mut self, matched: Index, now: Time) {
+        self.next = matched.max(self.matched).next();
+        self.window.clear();
+        self.pace = Pace::Busy { asked: now };
+    }
+
+    /// What was on its way may be lost: ask whether all of it came, at once or where it was last
+    /// `asked`. If it didn't, the answer says where to go on; nothing is asked below `base`.
+    pub(super) fn reset(&mut self, base: Index, asked: Option<Time>) {
+        self.next = self.next.max(base.next());
+        self.reading = None;
+        self.behind = false;
+        self.probe(asked);
+    }
+
+    fn probe(&mut self, asked: Option<Time>) {
+        self.pace = Pace::Probe { asked };
+        self.window.clear();
+    }
+}
+
+impl Window {
+    pub(super) fn push(&mut self, span: Span, bytes: u64, now: Time) {
+        if self.messages.is_empty() {
+            self.moved = now;
+        }
+        self.messages.push_back((span.last, bytes));
+        self.bytes += bytes;
+    }
+
+    fn free(&mut self, matched: Index, now: Time) {
+        while let Some((_, bytes)) = self.messages.front().filter(|(last, _)| *last <= matched) {
+            self.bytes -= bytes;
+            self.moved = now;
+            self.messages.pop_front();
+        }
+    }
+
+    fn clear(&mut self) {
+        self.messages.clear();
+        self.bytes = 0;
+    }
+
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn messages(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Since when nothing was acknowledged of what is on its way.
+    pub(super) fn waiting_since(&self) -> Option<Time> {
+        (!self.messages.is_empty()).then_some(self.moved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Incarnation, NodeId};
+
+    const NOW: Time = Time::ZERO;
+
+    fn progress(next: u64) -> Progress {
+        let member = Member { id: NodeId::new(2).unwrap(), incarnation: Incarnation(2) };
+        Progress::new(member, Index(next), NOW)
+    }
+
+    fn levels(progress: &mut Progress, matched: u64, durable: u64) {
+        progress.levels(Index(matched), Index(durable), NOW);
+    }
+
+    fn send(progress: &mut Progress, last: u64) {
+        let span = Span { first: progress.next, last: Index(last) };
+        progress.window.push(span, 10, NOW);
+        progress.next = Index(last + 1);
+    }
+
+    #[test]
+    fn an_answered_probe_opens_the_window() {
+        let mut progress = progress(10);
+        levels(&mut progress, 4, 4);
+        assert_eq!(progress.pace, Pace::Probe { asked: None }, "an older answer says too little");
+        levels(&mut progress, 9, 6);
+        assert_eq!(
+            (progress.pace, progress.matched, progress.next),
+            (Pace::Replicate, Index(6), Index(10))
+        );
+    }
+
+    #[test]
+    fn reordered_answers_never_move_levels_back() {
+        let mut progress = progress(1);
+        levels(&mut progress, 0, 0);
+        send(&mut progress, 5);
+        send(&mut progress, 9);
+        levels(&mut progress, 9, 9);
+        levels(&mut progress, 5, 5);
+        progress.conflict(Index(4), Index(2));
+        assert_eq!((progress.matched, progress.next), (Index(9), Index(10)));
+        assert_eq!((progress.window.bytes(), progress.pace), (0, Pace::Replicate));
+    }
+
+    #[test]
+    fn a_conflict_steps_back_once_and_its_double_changes_nothing() {
+        let mut progress = progress(100);
+        progress.pace = Pace::Probe { asked: Some(NOW) };
+        progress.conflict(Index(99), Index(40));
+        assert_eq!((progress.next, progress.pace), (Index(40), Pace::Probe { asked: None }));
+        progress.pace = Pace::Probe { asked: Some(NOW) };
+        progress.conflict(Index(99), Index(40));
+        assert_eq!(progress.pace, Pace::Probe { asked: Some(NOW) });
+    }
+
+    #[test]
+    fn who_is_busy_is_left_alone_until_its_level_rises() {
+        let mut progress = progress(5);
+        progress.busy(Index(4), NOW);
+        levels(&mut progress, 4, 0);
+        assert_eq!(progress.pace, Pace::Busy { asked: NOW });
+        levels(&mut progress, 4, 1);
+        assert_eq!((progress.pace, progress.next), (Pace::Replicate, Index(5)));
+        progress.busy(Index(4), NOW);
+        levels(&mut progress, 6, 1);
+        assert_eq!((progress.pace, progress.next), (Pace::Replicate, Index(7)));
+    }
+
+    #[test]
+    fn a_new_connection_asks_whether_all_came_and_goes_back_to_what_did() {
+        let mut progress = progress(1);
+        levels(&mut progress, 0, 0);
+        send(&mut progress, 8);
+        levels(&mut progress, 8, 3);
+        progress.reset(Index(0), None);
+        assert_eq!((progress.next, progress.window.messages()), (Index(9), 0));
+        progress.conflict(Index(8), Index(6));
+        assert_eq!((progress.next, progress.pace), (Index(6), Pace::Probe { asked: None }));
+        progress.conflict(Index(8), Index(2));
+        assert_eq!(progress.next, Index(4), "what is durable stays");
+    }
+}

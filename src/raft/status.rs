@@ -1,0 +1,109 @@
+//! How the core stands, for people and for the shell.
+
+use std::time::Duration;
+
+use super::core::{Raft, Role};
+use super::io::{PeerStatus, Status};
+use crate::model::{Configuration, Index, LogId, LogTime, Member, Term};
+
+impl Raft {
+    /// The term that this node leads, if it leads. What was proposed under it and isn't
+    /// committed is undecided once this says something else.
+    #[must_use]
+    pub const fn leads(&self) -> Option<Term> {
+        match self.role {
+            Role::Leader(_) => Some(self.gates.term()),
+            _ => None,
+        }
+    }
+
+    /// The term, and who leads in it, if known.
+    #[must_use]
+    pub const fn term_and_leader(&self) -> (Term, Option<Member>) {
+        (self.gates.term(), self.leader())
+    }
+
+    /// The configuration in force and the index that it stands at.
+    #[must_use]
+    pub fn configuration(&self) -> (Index, &Configuration) {
+        (self.configurations.index(), self.configurations.current())
+    }
+
+    /// How long ago a leader's word was heard: zero on the leader itself, `None` if it never was.
+    #[must_use]
+    pub fn leader_heard_ago(&self) -> Option<Duration> {
+        match self.role {
+            Role::Leader(_) => Some(Duration::ZERO),
+            _ => self.leader_heard.map(|heard| self.now.since(heard)),
+        }
+    }
+
+    /// The last entry of the log.
+    #[must_use]
+    pub fn last(&self) -> LogId {
+        self.log.last()
+    }
+
+    /// Up to where the log is committed, as far as this node knows.
+    #[must_use]
+    pub const fn commit(&self) -> Index {
+        self.commit
+    }
+
+    /// What a power cut would leave: the term, and the last entry of the log.
+    #[must_use]
+    pub fn durable(&self) -> (Term, LogId) {
+        let last = self.log.id(self.gates.durable_index());
+        (self.gates.durable_term(), last.expect("what is durable is in the log"))
+    }
+
+    /// Whether the log and the term are durable as they are.
+    #[must_use]
+    pub fn is_all_durable(&self) -> bool {
+        self.gates.vote_is_durable() && self.gates.durable_index() == self.log.last_index()
+    }
+
+    /// The time that an entry made now would carry.
+    #[must_use]
+    pub fn log_time(&self) -> LogTime {
+        self.clock.read(self.now)
+    }
+
+    /// How the core stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let leading = match &self.role {
+            Role::Leader(leading) => Some(leading),
+            _ => None,
+        };
+        Status {
+            role: self.role.kind(),
+            term: self.gates.term(),
+            vote: self.gates.vote(),
+            leader: self.leader(),
+            voter: self.is_voter(),
+            base: self.log.base(),
+            last: self.log.last(),
+            durable: self.gates.durable_index(),
+            commit: self.commit,
+            applied: self.applied,
+            log_time: self.clock.read(self.now),
+            configuration: (self.configurations.index(), self.configurations.current().clone()),
+            committed_in_term: leading.is_some_and(|leading| self.commit >= leading.term_start),
+            transferring: leading
+                .and_then(|leading| leading.handover.as_ref())
+                .map(|handover| handover.target),
+            peers: leading.map_or_else(Vec::new, |leading| {
+                let peers = leading.peers.iter().map(|progress| PeerStatus {
+                    member: progress.member,
+                    matched: progress.matched,
+                    next: progress.next,
+                    inflight_bytes: progress.window.bytes(),
+                    heard_ago: progress.was_heard.then(|| self.now.since(progress.heard)),
+                    round_trip: progress.round_trip,
+                });
+                peers.collect()
+            }),
+        }
+    }
+}

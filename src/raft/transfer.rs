@@ -1,0 +1,104 @@
+//! Leadership transfer (dissertation, chapter 3.10), asked for by a person, by a node that is
+//! being stopped, or by a leader whose own disk stands still.
+
+use super::core::{Raft, Role};
+use super::io::{Event, Output, Refusal, Token};
+use super::timers::Timer;
+use crate::model::{Body, Member, NodeId, Time};
+
+/// A handing-over of leadership that is under way. Meanwhile nothing is proposed.
+#[derive(Clone, Debug)]
+pub(super) struct Handover {
+    /// Who waits for it to end; `None` if nobody asked.
+    token: Option<Token>,
+    pub(super) target: Member,
+    /// When the target was last told to stand for election.
+    urged: Option<Time>,
+    /// Whether this node stops leading even if the target doesn't take over.
+    step_down: bool,
+}
+
+impl Raft {
+    pub(super) fn transfer(&mut self, token: Token, to: Option<NodeId>) {
+        let refusal = match &self.role {
+            Role::Leader(leading) if leading.handover.is_some() => Refusal::Transferring,
+            Role::Leader(_) => match self.successor(to) {
+                Some(target) => return self.begin_handover(Some(token), target, false),
+                None => Refusal::NoTarget,
+            },
+            _ => Refusal::NotLeader(self.leader()),
+        };
+        self.outputs.push_back(Output::Refused { token, reason: refusal });
+    }
+
+    /// Nobody asked, but this node had better not lead.
+    pub(super) fn yield_leadership(&mut self, reason: &'static str) {
+        let Role::Leader(leading) = &mut self.role else { return };
+        if let Some(handover) = &mut leading.handover {
+            handover.step_down = true;
+        } else if let Some(target) = self.successor(None) {
+            self.begin_handover(None, target, true);
+        } else {
+            self.become_follower(self.gates.term(), None, reason);
+        }
+    }
+
+    /// The voter with the longest log among those that were heard within an election timeout.
+    fn successor(&self, to: Option<NodeId>) -> Option<Member> {
+        let Role::Leader(leading) = &self.role else { return None };
+        let patience = self.config.election_timeout;
+        let voters = self.configurations.voters();
+        let able = leading.peers.iter().filter(|progress| {
+            voters.contains(progress.member)
+                && progress.was_heard
+                && self.now < progress.heard + patience
+                && to.is_none_or(|id| progress.member.id == id)
+        });
+        able.max_by_key(|progress| (progress.matched, progress.heard))
+            .map(|progress| progress.member)
+    }
+
+    fn begin_handover(&mut self, token: Option<Token>, target: Member, step_down: bool) {
+        let Role::Leader(leading) = &mut self.role else { return };
+        leading.handover = Some(Handover { token, target, urged: None, step_down });
+        self.timers.set(Timer::Handover, self.now + self.config.election_timeout);
+        self.event(Event::Transfer { to: target, what: "begins" });
+    }
+
+    /// Once the target holds the whole log, it is told to stand for election, and told again
+    /// after each heartbeat interval, since the word may be lost.
+    pub(super) fn urge_successor(&mut self) {
+        let Role::Leader(leading) = &mut self.role else { return };
+        let Some(handover) = &mut leading.handover else { return };
+        let (target, last) = (handover.target, self.log.last_index());
+        let interval = self.config.heartbeat_interval;
+        let due = handover.urged.is_none_or(|urged| self.now >= urged + interval);
+        let progress = leading.peers.iter().find(|progress| progress.member == target);
+        if due && progress.is_some_and(|progress| progress.matched == last) {
+            handover.urged = Some(self.now);
+            self.send(target, Body::TimeoutNow);
+        }
+    }
+
+    pub(super) fn handover_timeout(&mut self) {
+        let Role::Leader(leading) = &mut self.role else { return };
+        let Some(handover) = leading.handover.take() else { return };
+        self.close_handover(&handover, false);
+        if handover.step_down {
+            let reason = "the own disk stands still and nobody took over";
+            self.become_follower(self.gates.term(), None, reason);
+        }
+    }
+
+    pub(super) fn close_handover(&mut self, handover: &Handover, succeeded: bool) {
+        let what = if succeeded { "done" } else { "failed" };
+        self.event(Event::Transfer { to: handover.target, what });
+        self.outputs.extend(handover.token.map(|token| {
+            if succeeded {
+                Output::Transferred(token)
+            } else {
+                Output::Refused { token, reason: Refusal::TransferFailed }
+            }
+        }));
+    }
+}

@@ -1,0 +1,164 @@
+//! A cluster of real processes with its configuration and its directories.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
+
+use super::{Process, raft};
+
+/// How a cluster differs from the usual one.
+#[derive(Clone)]
+pub(crate) struct Shape {
+    /// How many nodes it has.
+    pub(crate) nodes: u16,
+    /// The name of the cluster.
+    pub(crate) name: &'static str,
+    /// Further lines of `[Cluster]`.
+    pub(crate) cluster: &'static str,
+}
+
+impl Default for Shape {
+    fn default() -> Shape {
+        Shape { nodes: 3, name: "test", cluster: "" }
+    }
+}
+
+/// A directory of its own with a raft.ini, and the processes that were started from it. All of
+/// it is gone when it is dropped.
+pub(crate) struct Cluster {
+    /// Dropped before the directory that they work in.
+    nodes: Vec<Option<Process>>,
+    directory: TempDir,
+    ports: Vec<u16>,
+    host: IpAddr,
+    starts: u32,
+}
+
+impl Cluster {
+    /// A configuration of which nothing runs yet.
+    pub(crate) fn new(shape: &Shape) -> Cluster {
+        let directory = tempfile::Builder::new()
+            .prefix("raft-")
+            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+            .expect("a directory can be made");
+        let host = own_address();
+        let ports = free_ports(host, shape.nodes);
+        let data = directory.path().join("data");
+        let text = configuration(shape, host, &ports, &data);
+        fs::write(directory.path().join("raft.ini"), text).expect("a file can be written");
+        let nodes = (0..shape.nodes).map(|_| None).collect();
+        Cluster { nodes, directory, ports, host, starts: 0 }
+    }
+
+    /// A cluster all of whose nodes have been started.
+    pub(crate) fn start(shape: &Shape) -> Cluster {
+        let mut cluster = Cluster::new(shape);
+        cluster.start_all();
+        cluster
+    }
+
+    /// Starts all nodes that don't run.
+    pub(crate) fn start_all(&mut self) {
+        for id in self.ids() {
+            if !self.runs(id) {
+                self.start_node(id);
+            }
+        }
+    }
+
+    pub(crate) fn start_node(&mut self, id: u16) {
+        self.start_node_with(id, &[]);
+    }
+
+    /// Starts a node with further flags.
+    pub(crate) fn start_node_with(&mut self, id: u16, flags: &[&str]) {
+        assert!(!self.runs(id), "node {id} runs already");
+        let process = self.spawn_node(id, flags);
+        self.nodes[usize::from(id) - 1] = Some(process);
+    }
+
+    /// A process that was started as node `id`, without being that node of this cluster.
+    pub(crate) fn spawn_node(&mut self, id: u16, flags: &[&str]) -> Process {
+        self.starts += 1;
+        let name = format!("node {id}, start {}", self.starts);
+        let output = self.directory.path().join(format!("output-{}", self.starts));
+        let mut command = raft();
+        command.current_dir(self.directory.path());
+        command.args(["-c", "raft.ini", "-n", &id.to_string()]).args(flags);
+        Process::start(command, &name, output)
+    }
+
+    /// The process of a node that has been started.
+    #[track_caller]
+    pub(crate) fn node(&mut self, id: u16) -> &mut Process {
+        let node = &mut self.nodes[usize::from(id) - 1];
+        node.as_mut().expect("the node has been started")
+    }
+
+    pub(crate) fn runs(&mut self, id: u16) -> bool {
+        self.nodes[usize::from(id) - 1].as_mut().is_some_and(Process::runs)
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u16> + use<> {
+        1..=u16::try_from(self.nodes.len()).expect("few nodes")
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.directory.path().join("raft.ini")
+    }
+
+    pub(crate) fn data_directory(&self, id: u16) -> PathBuf {
+        self.directory.path().join("data").join(id.to_string())
+    }
+
+    /// Where node `id` is reached.
+    pub(crate) fn address(&self, id: u16) -> (IpAddr, u16) {
+        (self.host, self.ports[usize::from(id) - 1])
+    }
+}
+
+/// An address of the loopback network that no other test of this machine uses, so that ports of
+/// others, outgoing ones included, are never in the way.
+fn own_address() -> IpAddr {
+    static CLUSTERS: AtomicU32 = AtomicU32::new(0);
+    let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
+    let [_, high, middle, low] = process::id().wrapping_mul(251).wrapping_add(number).to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(127, high, middle, low.clamp(1, 254)))
+}
+
+fn free_ports(host: IpAddr, count: u16) -> Vec<u16> {
+    let bind = |_| TcpListener::bind((host, 0)).expect("a free port");
+    let listeners: Vec<TcpListener> = (0..count).map(bind).collect();
+    let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
+    listeners.iter().map(port).collect()
+}
+
+fn configuration(shape: &Shape, host: IpAddr, ports: &[u16], data: &Path) -> String {
+    let Shape { name, cluster, .. } = shape;
+    let mut text = format!(
+        "[Cluster]\nName = {name}\nElectionTimeout = 500ms\nHeartbeatInterval = 50ms\n\
+         DataDirectory = {}\n{cluster}\n\
+         [Storage]\nSegmentSize = 16MiB\nMinFreeSpace = 0\n\n[Nodes]\n",
+        data.display()
+    );
+    for (id, _) in (1..).zip(ports) {
+        text += &format!("Node{id} = {}\n", label(id));
+    }
+    for (id, port) in (1..).zip(ports) {
+        text += &format!("\n[Node.{}]\nHost = {host}\nPort = {port}\n", label(id));
+    }
+    text
+}
+
+/// Node 1 is A, as in the raft.ini that comes with the project.
+fn label(id: u8) -> char {
+    char::from(b'A' + id - 1)
+}

@@ -1,0 +1,10 @@
+//! Real processes, seen from outside: started, killed, stopped, spoken to in wrong ways.
+
+mod bench;
+mod command_line;
+mod doors;
+mod forming;
+mod import;
+mod leader;
+mod original;
+mod supervisor;

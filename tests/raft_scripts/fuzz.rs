@@ -1,0 +1,508 @@
+//! Clusters in which everything goes wrong that may: messages are lost, doubled and reordered,
+//! disks are late, nodes die and forget what wasn't durable. After each step the properties of
+//! the paper (figure 3) and the promises of the gates are checked from outside.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use raft_node::model::{
+    AppendReply, Body, Boot, Configuration, Index, LogId, Member, Message, Seat, Standing, Term,
+};
+use raft_node::raft::{Event, Input, Output, RoleKind, Token};
+
+use super::host::{Disk, Host, config, founded, member, seat};
+
+/// Splitmix64.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+
+    fn one_in(&mut self, bound: u64) -> bool {
+        self.below(bound) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+}
+
+/// How often things go wrong, drawn for each run.
+struct Weather {
+    loses_one_in: u64,
+    doubles_one_in: u64,
+    crashes_one_in: u64,
+    cuts_one_in: u64,
+    disk_waits: u64,
+}
+
+struct Cluster {
+    seed: u64,
+    chance: Chance,
+    weather: Weather,
+    hosts: Vec<Host>,
+    network: Vec<Message>,
+    cut: BTreeSet<(Member, Member)>,
+    facts: Facts,
+    next_token: u64,
+}
+
+/// What was seen from outside.
+#[derive(Default)]
+struct Facts {
+    seed: u64,
+    leaders: BTreeMap<Term, Member>,
+    /// Who got the vote of whom.
+    votes: BTreeMap<(Member, Term), Member>,
+    /// What any node has applied, in order from the index behind the base.
+    committed: Vec<(LogId, Vec<u8>)>,
+    base: LogId,
+    /// The highest commit index that any node knew.
+    highest_commit: Index,
+    /// For each read, the highest commit index when it was asked.
+    reads: BTreeMap<Token, Index>,
+    answered_reads: usize,
+    transferred: usize,
+    read_from_disk: usize,
+    busy: usize,
+    replaced: usize,
+    seated: usize,
+}
+
+impl Facts {
+    /// What a node says is checked at the moment when it leaves.
+    fn look(&mut self, host: &Host, disks: &BTreeMap<Member, Disk>, output: &Output) {
+        let me = host.me();
+        match output {
+            Output::Send(message) => self.look_at_message(host, message),
+            Output::Replicate { term, .. } => {
+                assert_eq!(
+                    host.disk.hard_state.term, *term,
+                    "seed {}: {me} sends entries",
+                    self.seed
+                );
+            }
+            Output::Apply(span) => {
+                for index in span.first.0..=span.last.0 {
+                    let entry = host.entry(Index(index)).expect("what is applied is in the log");
+                    let id = entry.header.id;
+                    let position = (index - self.base.index.0 - 1) as usize;
+                    match self.committed.get(position) {
+                        Some((known, payload)) => {
+                            assert_eq!(
+                                (*known, payload),
+                                (id, &entry.payload),
+                                "seed {}: {me}",
+                                self.seed
+                            );
+                        }
+                        None => {
+                            assert_eq!(position, self.committed.len());
+                            assert!(
+                                on_quorum(host, disks, id),
+                                "seed {}: {id} was committed without a quorum of disks",
+                                self.seed
+                            );
+                            self.committed.push((id, entry.payload.clone()));
+                        }
+                    }
+                }
+            }
+            Output::ReadAt { token, index } => {
+                let least = self.reads.remove(token).expect("it was asked once");
+                assert!(*index >= least, "seed {}: a read at {index} misses {least}", self.seed);
+                self.answered_reads += 1;
+            }
+            Output::Refused { token, reason } => {
+                self.reads.remove(token);
+                self.busy += usize::from(*reason == raft_node::raft::Refusal::Busy);
+            }
+            Output::Transferred(_) => self.transferred += 1,
+            Output::ReadLog { .. } => self.read_from_disk += 1,
+            Output::Event(Event::Replaced { .. }) => self.replaced += 1,
+            Output::Event(Event::Configuration { .. }) => self.seated += 1,
+            Output::Event(Event::Dropped { reason, .. }) => {
+                let suspicious = ["contradicts", "second leader", "malformed", "claims", "absurd"];
+                assert!(
+                    !suspicious.iter().any(|word| reason.contains(word)),
+                    "seed {}: {me} dropped a message: {reason}",
+                    self.seed
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn look_at_message(&mut self, host: &Host, message: &Message) {
+        let (me, hard) = (host.me(), host.disk.hard_state);
+        let seed = self.seed;
+        assert!(hard.term >= message.term, "seed {seed}: {me} speaks of an undurable term");
+        match &message.body {
+            Body::Vote { .. } => {
+                assert_eq!((hard.term, hard.vote), (message.term, Some(me)), "seed {seed}");
+                self.vote(me, message.term, me);
+            }
+            Body::VoteReply { granted: true } => {
+                assert_eq!((hard.term, hard.vote), (message.term, Some(message.to)), "seed {seed}");
+                self.vote(me, message.term, message.to);
+            }
+            Body::AppendReply(
+                AppendReply::Accepted { durable, .. } | AppendReply::Busy { durable, .. },
+            )
+            | Body::HeartbeatReply { durable, .. } => {
+                let said = host.entry(*durable).map(|entry| entry.header.id);
+                let held = said.is_none_or(|id| host.disk.holds(id));
+                assert!(held, "seed {seed}: {me} acknowledged {durable}, which isn't durable");
+            }
+            _ => {}
+        }
+    }
+
+    fn vote(&mut self, voter: Member, term: Term, candidate: Member) {
+        let known = self.votes.entry((voter, term)).or_insert(candidate);
+        assert_eq!(*known, candidate, "seed {}: {voter} voted twice in {term}", self.seed);
+    }
+
+    /// Election safety and leader completeness.
+    fn look_at_leader(&mut self, host: &Host, term: Term) {
+        let me = host.me();
+        let known = self.leaders.insert(term, me);
+        assert!(known.is_none_or(|known| known == me), "seed {}: two lead {term}", self.seed);
+        if known.is_some() {
+            return;
+        }
+        for (id, _) in &self.committed {
+            let own = host.entry(id.index).map(|entry| entry.header.id);
+            assert_eq!(own, Some(*id), "seed {}: {me} leads {term} without {id}", self.seed);
+        }
+    }
+}
+
+/// Whether `id` is on the disks of a majority of each set of voters.
+fn on_quorum(host: &Host, disks: &BTreeMap<Member, Disk>, id: LogId) -> bool {
+    let configuration = host.raft().status().configuration.1;
+    let majority = |counts: &dyn Fn(Standing) -> bool| {
+        let set = configuration.seats().iter().filter(|seat| counts(seat.standing));
+        let holds = |seat: &&Seat| {
+            seat.member()
+                .is_some_and(|member| disks.get(&member).is_some_and(|disk| disk.holds(id)))
+        };
+        set.clone().filter(holds).count() * 2 > set.count()
+    };
+    majority(&Standing::votes_in_outgoing) && majority(&Standing::votes_in_incoming)
+}
+
+impl Cluster {
+    fn new(seed: u64) -> Cluster {
+        let mut chance = Chance(seed);
+        let count = chance.pick(&[1, 2, 3, 3, 3, 4, 5, 5]);
+        let joint = count == 5 && chance.one_in(2);
+        let vacant = if count == 3 && chance.one_in(3) { 3 } else { 0 };
+        let standing = |id| match (joint, id) {
+            (true, 1) => Standing::Outgoing,
+            (true, 2) => Standing::Demoted,
+            (true, 5) => Standing::Incoming,
+            _ => Standing::Voter,
+        };
+        let seats = (1..=count).map(|id| {
+            let seat = seat(id, standing(id));
+            if id == vacant { Seat { incarnation: None, ..seat } } else { seat }
+        });
+        let configuration = Configuration::new(seats.collect());
+        let base = if chance.one_in(4) { LogId::new(Term(2), Index(7)) } else { LogId::ORIGIN };
+        let (pre_vote, check_quorum) = (!chance.one_in(4), !chance.one_in(4));
+        let hosts = (1..=count).map(|id| {
+            let mut config = config(member(id));
+            (config.pre_vote, config.check_quorum) = (pre_vote, check_quorum);
+            config.max_batch_bytes = 200;
+            config.max_inflight_bytes = chance.pick(&[100, 500, 1 << 20]);
+            config.max_inflight_messages = chance.pick(&[1, 3, 16]);
+            config.max_unpersisted_bytes = chance.pick(&[150, 1000, 1 << 20]);
+            config.recent_bytes = chance.pick(&[100, 1000, 1 << 20]);
+            config.max_waiting_reads = 8;
+            let mut disk = founded(&configuration);
+            if base != LogId::ORIGIN {
+                disk.hard_state.term = base.term;
+                disk.base_configuration = configuration.clone();
+                disk.entries.clear();
+                disk.base = base;
+            }
+            Host::new(config, disk)
+        });
+        let hosts = hosts.collect();
+        let weather = Weather {
+            loses_one_in: chance.pick(&[5, 20, 1000]),
+            doubles_one_in: chance.pick(&[5, 20, 1000]),
+            crashes_one_in: chance.pick(&[60, 200, 1000]),
+            cuts_one_in: chance.pick(&[50, 300]),
+            disk_waits: chance.pick(&[1, 3, 10]),
+        };
+        let facts = Facts { seed, base, ..Facts::default() };
+        let (network, cut) = (Vec::new(), BTreeSet::new());
+        let mut cluster =
+            Cluster { seed, chance, weather, hosts, network, cut, facts, next_token: 0 };
+        for at in 0..cluster.hosts.len() {
+            cluster.start(at);
+        }
+        cluster
+    }
+
+    fn token(&mut self) -> Token {
+        self.next_token += 1;
+        Token(self.next_token)
+    }
+
+    fn start(&mut self, at: usize) {
+        let seed = self.chance.below(u64::MAX);
+        self.hosts[at].start(seed);
+        self.drain(at);
+        let peer = self.hosts[at].me();
+        let boot = self.hosts[at].disk.boot;
+        for other in 0..self.hosts.len() {
+            self.input(other, Input::Connected { peer, boot });
+        }
+    }
+
+    fn input(&mut self, at: usize, input: Input) {
+        if self.hosts[at].raft.is_some() {
+            self.hosts[at].handle(input);
+            self.drain(at);
+        }
+    }
+
+    fn drain(&mut self, at: usize) {
+        let disks: BTreeMap<Member, Disk> =
+            self.hosts.iter().map(|host| (host.me(), host.disk.clone())).collect();
+        let facts = &mut self.facts;
+        self.hosts[at].drain(|host, output| facts.look(host, &disks, output));
+        let host = &mut self.hosts[at];
+        self.network.extend(host.outbox.drain(..));
+        let status = host.raft().status();
+        if status.role == RoleKind::Leader {
+            self.facts.look_at_leader(host, status.term);
+        }
+        self.facts.highest_commit = self.facts.highest_commit.max(status.commit);
+    }
+
+    fn step(&mut self) {
+        let at = self.chance.below(self.hosts.len() as u64) as usize;
+        if self.hosts[at].raft.is_none() {
+            if self.chance.one_in(10) {
+                self.start(at);
+            }
+            return;
+        }
+        match self.chance.below(20) {
+            0..=8 => self.deliver(),
+            9..=11 => self.disk(at),
+            12..=13 => self.time(at),
+            14..=15 => self.client(at),
+            16 => self.hosts[at].read_log(),
+            17 if self.chance.one_in(self.weather.crashes_one_in / 10) => self.crash(at),
+            18 if self.chance.one_in(self.weather.cuts_one_in / 10) => self.change_links(),
+            19 => self.unusual(at),
+            _ => {}
+        }
+        if self.hosts[at].raft.is_some() {
+            self.drain(at);
+        }
+    }
+
+    fn deliver(&mut self) {
+        if self.network.is_empty() {
+            return;
+        }
+        // Mostly in order, sometimes any.
+        let place =
+            if self.chance.one_in(3) { self.chance.below(self.network.len() as u64) } else { 0 };
+        let message = if self.chance.one_in(self.weather.doubles_one_in) {
+            self.network[place as usize].clone()
+        } else {
+            self.network.remove(place as usize)
+        };
+        let lost = self.chance.one_in(self.weather.loses_one_in);
+        if lost || self.cut.contains(&(message.from, message.to)) {
+            return;
+        }
+        if let Some(to) = self.hosts.iter().position(|host| host.me() == message.to) {
+            self.input(to, Input::Message(message));
+        }
+    }
+
+    fn disk(&mut self, at: usize) {
+        let waiting = self.hosts[at].writes.len() as u64;
+        if waiting > 0 && self.chance.one_in(self.weather.disk_waits) {
+            let count = 1 + self.chance.below(waiting);
+            self.hosts[at].persist(count as usize);
+        }
+    }
+
+    fn time(&mut self, at: usize) {
+        let by = if self.chance.one_in(4) { self.chance.below(120) } else { self.chance.below(15) };
+        self.hosts[at].advance(Duration::from_millis(by));
+    }
+
+    fn client(&mut self, at: usize) {
+        if self.chance.one_in(3) {
+            let token = self.token();
+            self.facts.reads.insert(token, self.facts.highest_commit);
+            self.hosts[at].handle(Input::Read(token));
+            return;
+        }
+        for _ in 0..=self.chance.below(4) {
+            let token = self.token();
+            let length = self.chance.below(60) as usize;
+            let payload = format!("{:0length$}", token.0);
+            self.hosts[at].propose(token, payload.into_bytes());
+        }
+    }
+
+    fn crash(&mut self, at: usize) {
+        let survived = self.chance.below(3) as usize;
+        let then_hard_state = self.chance.one_in(2);
+        self.hosts[at].crash(survived, then_hard_state);
+        let peer = self.hosts[at].me();
+        for other in 0..self.hosts.len() {
+            self.input(other, Input::Disconnected(peer));
+        }
+    }
+
+    fn change_links(&mut self) {
+        if self.chance.one_in(2) {
+            self.cut.clear();
+            return;
+        }
+        let members: Vec<Member> = self.hosts.iter().map(Host::me).collect();
+        let link = (self.chance.pick(&members), self.chance.pick(&members));
+        self.cut.insert(link);
+        if self.chance.one_in(2) {
+            self.cut.insert((link.1, link.0));
+        }
+    }
+
+    fn unusual(&mut self, at: usize) {
+        let token = self.token();
+        let members: Vec<Member> = self.hosts.iter().map(Host::me).collect();
+        let peer = self.chance.pick(&members);
+        let input = match self.chance.below(6) {
+            0 => Input::Campaign,
+            1 => Input::Transfer { token, to: self.chance.one_in(2).then_some(peer.id) },
+            2 => Input::Disconnected(peer),
+            3 => Input::Connected { peer, boot: Boot(1) },
+            4 if !self.hosts[at].writes.is_empty() => {
+                Input::DiskWaiting(Duration::from_millis(self.chance.below(300)))
+            }
+            5 => {
+                let member = member(3);
+                Input::Seat { token, member, address: "host3:3111".to_owned() }
+            }
+            _ => Input::Tick,
+        };
+        self.hosts[at].handle(input);
+    }
+
+    /// Log matching: where two logs hold the same entry, all before it are the same.
+    fn compare_logs(&self) {
+        for one in &self.hosts {
+            for other in &self.hosts {
+                let pairs = one.entries.iter().zip(&other.entries);
+                let same: Vec<bool> =
+                    pairs.clone().map(|(one, other)| one.header.id == other.header.id).collect();
+                let meeting = same.iter().rposition(|same| *same).map_or(0, |last| last + 1);
+                for (mine, others) in pairs.take(meeting) {
+                    assert_eq!(mine, others, "seed {}: logs differ below a match", self.seed);
+                }
+            }
+        }
+    }
+
+    /// Once everything works again, the cluster must elect, commit and answer.
+    fn heal(&mut self) {
+        self.cut.clear();
+        for at in 0..self.hosts.len() {
+            if self.hosts[at].raft.is_none() {
+                self.start(at);
+            }
+        }
+        let goal = self.facts.highest_commit.0 + 1;
+        for _ in 0..600 {
+            for at in 0..self.hosts.len() {
+                self.hosts[at].advance(Duration::from_millis(7));
+                if !self.hosts[at].writes.is_empty() {
+                    self.hosts[at].persist(usize::MAX);
+                }
+                self.hosts[at].read_log();
+                self.drain(at);
+            }
+            for message in std::mem::take(&mut self.network) {
+                let to = self.hosts.iter().position(|host| host.me() == message.to);
+                self.input(to.expect("nobody else"), Input::Message(message));
+            }
+            let leads = |host: &Host| host.raft().status().committed_in_term;
+            if let Some(leader) = self.hosts.iter().position(leads) {
+                let token = self.token();
+                let (member, address) = (member(3), "host3:3111".to_owned());
+                self.input(leader, Input::Seat { token, member, address });
+                let settled = self.hosts.iter().all(|host| {
+                    let commit = host.raft().status().commit;
+                    commit.0 >= goal && commit == host.last_index()
+                });
+                if settled {
+                    return;
+                }
+                if self.hosts[leader].last_index().0 < goal {
+                    let token = self.token();
+                    self.hosts[leader].propose(token, b"healed".to_vec());
+                    self.drain(leader);
+                }
+            }
+        }
+        let lines: Vec<String> =
+            self.hosts.iter().map(|host| super::show::status(&host.raft().status())).collect();
+        panic!("seed {}: the cluster doesn't come back\n{}", self.seed, lines.join("\n"));
+    }
+}
+
+fn run(seed: u64, steps: usize) -> Facts {
+    let mut cluster = Cluster::new(seed);
+    for step in 0..steps {
+        cluster.step();
+        if step % 64 == 0 {
+            cluster.compare_logs();
+        }
+    }
+    cluster.compare_logs();
+    cluster.heal();
+    cluster.compare_logs();
+    cluster.facts
+}
+
+#[test]
+fn clusters_stay_right_whatever_goes_wrong_and_come_back() {
+    let from = std::env::var("FUZZ_SEED").ok().map(|seed| seed.parse().expect("a number"));
+    let runs = std::env::var("FUZZ_RUNS").map_or(60, |runs| runs.parse().expect("a number"));
+    let seeds = from.map_or(1..runs + 1, |seed| seed..seed + 1);
+    let all: Vec<Facts> = seeds.map(|seed| run(seed, 3000)).collect();
+    if from.is_some() {
+        return;
+    }
+    // The runs are worth something only if they get to the places that matter.
+    let total = |count: fn(&Facts) -> usize| all.iter().map(count).sum::<usize>();
+    assert!(total(|facts| facts.committed.len()) > 1000);
+    assert!(total(|facts| facts.leaders.len()) > 200);
+    for (name, count) in [
+        ("reads answered", total(|facts| facts.answered_reads)),
+        ("transfers", total(|facts| facts.transferred)),
+        ("reads from disk", total(|facts| facts.read_from_disk)),
+        ("busy", total(|facts| facts.busy)),
+        ("replaced suffixes", total(|facts| facts.replaced)),
+        ("seats filled", total(|facts| facts.seated)),
+    ] {
+        assert!(count > 10, "only {count} {name}");
+    }
+}
