@@ -116,7 +116,7 @@ fn open_on<D: Disk>(
     })
 }
 
-fn unfounded<D: Disk>(unformed: Unformed<D>) -> Unfounded {
+fn unfounded<D: Disk>(unformed: Box<Unformed<D>>) -> Unfounded {
     let identity = unformed.identity();
     Unfounded {
         member: Member { id: identity.node, incarnation: identity.incarnation },
