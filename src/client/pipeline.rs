@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::blocking::{LEAST_ANSWER, LONGEST_CONNECT, Opened, named, refused_by_store, waits};
 use super::channel::{ChannelEvent, Greeting};
-use super::client::{LEAST_ANSWER, LONGEST_CONNECT, Opened, named, refused_by_store, waits};
 use super::finder::{Finder, Step, jittered};
 use super::link::Link;
 use super::run::Run;

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use bytes::BytesMut;
 
 use super::frame::FrameHeader;
-use super::hello::Greeting;
+use super::greeting::Greeting;
 use super::{Foreign, Frame, Hello, HelloAnswer, Purpose, Traffic, WireError};
 
 /// How much room the first read of a connection gets. It doubles while reads fill it.

@@ -54,6 +54,8 @@ fn cannot_connect(tried: &[Attempt]) -> CliError {
 
 /// One line for each node that was tried.
 fn lines(tried: &[Attempt]) -> Vec<String> {
+    let mut tried: Vec<&Attempt> = tried.iter().collect();
+    tried.sort_by_key(|attempt| &attempt.endpoint);
     tried.iter().map(|attempt| format!("{}  {}", attempt.endpoint, attempt.result)).collect()
 }
 

@@ -37,7 +37,7 @@ use crate::wire::{Consistency, LeaderHint, RefusalCode, ReplyBody, RequestBody, 
 pub struct Client {
     options: Options,
     greeting: Greeting,
-    finder: Finder,
+    pub(super) finder: Finder,
     link: Option<Link>,
     session: Option<Session>,
     numbered: Option<Numbered>,
