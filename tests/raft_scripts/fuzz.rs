@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use raft_node::model::{
-    AppendReply, Body, Boot, Configuration, Index, LogId, Member, Message, Seat, Standing, Term,
+    AppendReply, Body, Boot, Configuration, Index, LogId, Member, Message, Round, Seat, Standing,
+    Term,
 };
 use raft_node::raft::{Event, Input, Output, RoleKind, Token};
 
@@ -60,6 +61,8 @@ struct Facts {
     leaders: BTreeMap<Term, Member>,
     /// Who got the vote of whom.
     votes: BTreeMap<(Member, Term), Member>,
+    /// The latest round of heartbeats of each leader.
+    rounds: BTreeMap<(Member, Term), Round>,
     /// What any node has applied, in order from the index behind the base.
     committed: Vec<(LogId, Vec<u8>)>,
     base: LogId,
@@ -143,6 +146,21 @@ impl Facts {
         let (me, hard) = (host.me(), host.disk.hard_state);
         let seed = self.seed;
         assert!(hard.term >= message.term, "seed {seed}: {me} speaks of an undurable term");
+        match &message.body {
+            Body::Heartbeat { round, .. } => {
+                let known = self.rounds.insert((me, message.term), *round);
+                assert!(known <= Some(*round), "seed {seed}: {me} goes back to round {round}");
+            }
+            Body::HeartbeatReply { round, .. } => {
+                let begun = self.rounds.get(&(message.to, message.term)).copied();
+                assert!(
+                    *round <= begun.unwrap_or_default(),
+                    "seed {seed}: {me} answers round {round} of {}, which only began {begun:?}",
+                    message.term
+                );
+            }
+            _ => {}
+        }
         match &message.body {
             Body::Vote { .. } => {
                 assert_eq!((hard.term, hard.vote), (message.term, Some(me)), "seed {seed}");
