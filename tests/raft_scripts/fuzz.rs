@@ -14,21 +14,21 @@ use raft_node::raft::{Event, Input, Output, RoleKind, Token};
 use super::host::{Disk, Host, config, founded, member, seat};
 
 /// Splitmix64.
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % bound
     }
 
-    fn one_in(&mut self, bound: u64) -> bool {
+    pub(super) fn one_in(&mut self, bound: u64) -> bool {
         self.below(bound) == 0
     }
 
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }
 }
@@ -63,6 +63,8 @@ struct Facts {
     votes: BTreeMap<(Member, Term), Member>,
     /// The latest round of heartbeats of each leader.
     rounds: BTreeMap<(Member, Term), Round>,
+    /// What stands where in the log of the leader of a term, as far as it has told.
+    told: BTreeMap<(Term, Index), LogId>,
     /// What any node has applied, in order from the index behind the base.
     committed: Vec<(LogId, Vec<u8>)>,
     base: LogId,
@@ -84,7 +86,12 @@ impl Facts {
         let me = host.me();
         match output {
             Output::Send(message) => self.look_at_message(host, message),
-            Output::Replicate { term, .. } => {
+            Output::Replicate { term, prev, span, .. } => {
+                self.told.insert((*term, prev.index), *prev);
+                for index in span.first.0..=span.last.0 {
+                    let entry = host.entry(Index(index)).expect("what is sent is in the log");
+                    self.told.insert((*term, Index(index)), entry.header.id);
+                }
                 assert_eq!(
                     host.disk.hard_state.term, *term,
                     "seed {}: {me} sends entries",
@@ -170,10 +177,19 @@ impl Facts {
                 assert_eq!((hard.term, hard.vote), (message.term, Some(message.to)), "seed {seed}");
                 self.vote(me, message.term, message.to);
             }
+            Body::Append(append) => {
+                self.told.insert((message.term, append.prev.index), append.prev);
+            }
             Body::AppendReply(
-                AppendReply::Accepted { durable, .. } | AppendReply::Busy { durable, .. },
+                AppendReply::Accepted { matched, durable } | AppendReply::Busy { matched, durable },
             )
-            | Body::HeartbeatReply { durable, .. } => {
+            | Body::HeartbeatReply { matched, durable, .. } => {
+                let own = host.entry(*matched).map(|entry| entry.header.id);
+                let told = self.told.get(&(message.term, *matched)).copied();
+                assert!(
+                    own.is_none() || told.is_none() || own == told,
+                    "seed {seed}: {me} says that its {own:?} equals {told:?} of its leader"
+                );
                 let said = host.entry(*durable).map(|entry| entry.header.id);
                 let held = said.is_none_or(|id| host.disk.holds(id));
                 assert!(held, "seed {seed}: {me} acknowledged {durable}, which isn't durable");
@@ -429,6 +445,8 @@ impl Cluster {
     /// Log matching: where two logs hold the same entry, all before it are the same.
     fn compare_logs(&self) {
         for one in &self.hosts {
+            let times = one.entries.iter().map(|entry| entry.header.time);
+            assert!(times.is_sorted(), "seed {}: log time goes back", self.seed);
             for other in &self.hosts {
                 let pairs = one.entries.iter().zip(&other.entries);
                 let same: Vec<bool> =

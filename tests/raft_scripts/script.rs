@@ -139,14 +139,15 @@ impl World {
         writeln!(self.printed, "{line}").expect("into a string");
     }
 
-    /// `cluster 3 [vacant=N] [option=value ...]`: a world of its own, with nodes 1 to 3 that hold
-    /// the founding entry and run.
+    /// `cluster 3 [vacant=N] [learner=N] [option=value ...]`: a world of its own, with nodes 1 to 3
+    /// that hold the founding entry and run.
     fn cluster(&mut self, arguments: &Arguments<'_>) {
         *self = World::default();
         let count: u16 = arguments.node();
         let vacant = arguments.number("vacant", 0);
+        let learner = arguments.number("learner", 0);
         let seats = (1..=count).map(|id| {
-            let seat = seat(id, Standing::Voter);
+            let seat = seat(id, if id == learner { Standing::Learner } else { Standing::Voter });
             if id == vacant { Seat { incarnation: None, ..seat } } else { seat }
         });
         let configuration = Configuration::new(seats.collect());
