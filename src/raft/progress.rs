@@ -255,6 +255,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_on_its_way_is_late_only_if_none_of_it_is_acknowledged() {
+        let later = NOW + Duration::from_millis(30);
+        let mut progress = progress(1);
+        levels(&mut progress, 0, 0);
+        assert_eq!(progress.window.waiting_since(), None);
+        send(&mut progress, 4);
+        send(&mut progress, 8);
+        assert_eq!(progress.window.waiting_since(), Some(NOW));
+        progress.levels(Index(4), Index(0), later);
+        assert_eq!(progress.window.waiting_since(), Some(later));
+        progress.levels(Index(8), Index(0), later);
+        assert_eq!(progress.window.waiting_since(), None);
+    }
+
+    #[test]
     fn who_took_more_than_it_knows_of_now_is_asked() {
         let replicating = || {
             let mut progress = progress(1);

@@ -184,3 +184,26 @@ fn no_message_ends_the_process() {
         assert!(seen[role as usize] > 1000, "{role:?} too seldom: {seen:?}");
     }
 }
+
+#[test]
+fn what_waits_for_a_term_to_be_durable_is_bounded() {
+    let seats = (1..=3).map(|id| seat(id, Standing::Voter));
+    let mut host = Host::new(config(member(1)), founded(&Configuration::new(seats.collect())));
+    host.start(1);
+    let question = |term, candidate_term| Message {
+        from: member(2),
+        to: member(1),
+        term: Term(term),
+        body: Body::PreVote { candidate_term: Term(candidate_term), last: LogId::ORIGIN },
+    };
+    let body = Body::VoteReply { granted: false };
+    host.handle(Input::Message(Message { body, ..question(5, 6) }));
+    for _ in 0..10_000 {
+        host.handle(Input::Message(question(1, 2)));
+        host.drain(|_, _| {});
+    }
+    assert_eq!(host.outbox.len(), 0, "term 5 isn't durable");
+    host.persist(1);
+    host.drain(|_, _| {});
+    assert!((1..1000).contains(&host.outbox.len()), "{} answers", host.outbox.len());
+}

@@ -287,10 +287,10 @@ impl World {
         self.input(arguments.node(), Input::Seat { token, member: who, address });
     }
 
-    /// `connect 1 2`: node 1 has a new connection to node 2.
+    /// `connect 1 2 [boot=7]`: node 1 has a new connection to node 2.
     fn connection(&mut self, name: &str, arguments: &Arguments<'_>) {
         let peer = member(number(arguments.plain[1]));
-        let boot = self.hosts[&peer.id.number()].disk.boot;
+        let boot = Boot(arguments.number("boot", self.hosts[&peer.id.number()].disk.boot.0));
         let input = match name {
             "connect" => Input::Connected { peer, boot: boot.max(Boot(1)) },
             _ => Input::Disconnected(peer),
