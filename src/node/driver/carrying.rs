@@ -34,7 +34,10 @@ impl Driver {
             }
             Output::Apply(span) => self.applying.extend(span),
             Output::ReadAt { token, index } => match Asked::of(token) {
-                Asked::Read(number) => self.reads.confirm(number, index),
+                Asked::Read(number) => {
+                    self.reads.confirm(number, index);
+                    self.reads.applied(self.applying.applied());
+                }
                 other => unreachable!("{other:?} isn't a read"),
             },
             Output::Transferred(token) => self.transferred(token),
