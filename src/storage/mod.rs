@@ -32,6 +32,9 @@ mod shared;
 mod start;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 pub use directory::{
     Directory, OpenOptions, Opened, Recovered, RecoveryReport, SyncMode, TornTail, Unformed,
 };

@@ -88,9 +88,12 @@ impl<'a, F: DiskFile> Window<'a, F> {
     /// The bytes from `offset` on, up to `wanted`, fewer only where the file ends.
     pub(super) fn get(&mut self, offset: u64, wanted: usize) -> Result<&[u8], StorageError> {
         let wanted = (self.length.saturating_sub(offset)).min(wanted as u64) as usize;
+        if wanted == 0 {
+            return Ok(&[]);
+        }
         let held = self.start..self.start + self.bytes.len() as u64;
         if !(held.start <= offset && offset + wanted as u64 <= held.end) {
-            let length = (self.length - offset.min(self.length)).min(READ_BYTES.max(wanted) as u64);
+            let length = (self.length - offset).min(READ_BYTES.max(wanted) as u64);
             self.bytes.resize(length as usize, 0);
             self.file
                 .read_at(offset, &mut self.bytes)

@@ -10,6 +10,7 @@
 //! after it do nothing (the power is gone), or it alone reports an error.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,7 +20,7 @@ use crate::storage::{Access, Disk, DiskFile, Region};
 /// The unit that survives or not.
 pub(super) const SECTOR: usize = 512;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct LosableDisk {
     state: Arc<Mutex<State>>,
 }
@@ -90,6 +91,12 @@ pub(super) struct LosableLock {
     path: PathBuf,
 }
 
+impl fmt::Debug for LosableDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LosableDisk")
+    }
+}
+
 fn broken() -> io::Error {
     io::Error::other("the disk failed")
 }
@@ -137,8 +144,12 @@ impl LosableDisk {
         let mut state = disk.state();
         let mut lost: BTreeSet<PathBuf> = BTreeSet::new();
         for change in std::mem::take(&mut state.pending) {
-            let names: Vec<PathBuf> =
-                change.remove.iter().chain(change.set.iter().map(|(name, _)| name)).cloned().collect();
+            let names: Vec<PathBuf> = change
+                .remove
+                .iter()
+                .chain(change.set.iter().map(|(name, _)| name))
+                .cloned()
+                .collect();
             if names.iter().any(|name| lost.contains(name)) || !keep() {
                 lost.extend(names);
                 continue;
@@ -174,6 +185,12 @@ impl LosableDisk {
     pub(super) fn bytes(&self, path: &Path) -> Vec<u8> {
         let state = self.state();
         state.files[state.names[path]].device.clone()
+    }
+
+    /// The bytes of a file as programs see them.
+    pub(super) fn seen_bytes(&self, path: &Path) -> Vec<u8> {
+        let state = self.state();
+        state.files[state.names[path]].seen.clone()
     }
 
     /// Changes bytes of a file on the device, behind everybody's back.
