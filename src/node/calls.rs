@@ -66,10 +66,6 @@ impl Calls {
         self.nodes.get(&id).map(|call| &call.address)
     }
 
-    pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> {
-        self.nodes.keys().copied()
-    }
-
     /// A node whose call is due.
     pub(crate) fn due(&self, now: Time) -> Option<NodeId> {
         let due = |call: &Call| matches!(call.state, State::Due(at) if at <= now);

@@ -128,9 +128,9 @@ impl Door {
             }
             None => Verdict::Accepted {
                 protocol: PROTOCOL.common(hello.party.protocol).unwrap_or(PROTOCOL.highest),
-                feature_level: match standpoint.cluster {
-                    Some(_) => standpoint.feature_level,
-                    None => FEATURES.common(hello.party.features).unwrap_or(FEATURES.highest),
+                feature_level: match standpoint.feature_level {
+                    0 => FEATURES.common(hello.party.features).unwrap_or(FEATURES.highest),
+                    known => known,
                 },
             },
         };
@@ -258,7 +258,9 @@ impl Door {
             return Err(refuse(HelloRefusal::WRONG_NAME, text));
         }
         self.judge_self(member)?;
-        if standpoint.cluster.is_some() && !party.features.contains(standpoint.feature_level) {
+        // A node that hasn't applied the first entry yet doesn't know the level.
+        let is_known = standpoint.feature_level > 0;
+        if is_known && !party.features.contains(standpoint.feature_level) {
             let text = format!(
                 "the cluster's feature level is {}, and the sender supports {} to {}",
                 standpoint.feature_level, party.features.lowest, party.features.highest

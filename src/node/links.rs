@@ -56,11 +56,6 @@ impl Links {
     pub(crate) fn to(&self, member: Member) -> Option<ConnectionId> {
         self.members.get(&member)?.last().map(|link| link.connection)
     }
-
-    /// All members to which there is a connection, with the one that is spoken on.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Member, &Link)> {
-        self.members.iter().filter_map(|(member, links)| Some((*member, links.last()?)))
-    }
 }
 
 #[cfg(test)]

@@ -19,14 +19,17 @@ pub(crate) enum Store {
     /// The node is part of no cluster yet.
     Unformed(Unfounded),
     /// The node has a log.
-    Formed(Formed),
+    Formed(Box<Formed>),
 }
+
+/// Stores the first entry of a log.
+type Found = dyn FnOnce(&Batch) -> Result<Formed, StorageError>;
 
 /// A directory without a log, and how it gets one.
 pub(crate) struct Unfounded {
     pub(crate) member: Member,
     pub(crate) boot: Boot,
-    found: Box<dyn FnOnce(&Batch) -> Result<Formed, StorageError>>,
+    found: Box<Found>,
 }
 
 impl Unfounded {
@@ -111,7 +114,7 @@ fn open_on<D: Disk>(
         }
         Opened::Formed(recovered) => {
             let report = recovered.report.clone();
-            (Store::Formed(formed(*recovered)?), report)
+            (Store::Formed(Box::new(formed(*recovered)?)), report)
         }
     })
 }

@@ -21,7 +21,6 @@ pub(crate) struct Outbound {
     /// Whether a frame of the bulk lane has begun and isn't finished.
     in_bulk_frame: bool,
     urgent_bytes: usize,
-    bulk_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -42,11 +41,9 @@ impl Outbound {
     /// Queues one frame, made of a head and pieces that are shared with others.
     pub(crate) fn push_bulk(&mut self, head: Bytes, body: impl IntoIterator<Item = Bytes>) {
         debug_assert!(!head.is_empty(), "a frame has a head");
-        self.bulk_bytes += head.len();
         self.bulk.push_back(Piece { bytes: head, ends_frame: false });
         for bytes in body {
             if !bytes.is_empty() {
-                self.bulk_bytes += bytes.len();
                 self.bulk.push_back(Piece { bytes, ends_frame: false });
             }
         }
@@ -62,11 +59,6 @@ impl Outbound {
     /// How many bytes wait in the lane that goes first.
     pub(crate) const fn urgent_bytes(&self) -> usize {
         self.urgent_bytes
-    }
-
-    /// How many bytes wait in all.
-    pub(crate) const fn bytes(&self) -> usize {
-        self.urgent_bytes + self.bulk_bytes
     }
 
     /// What one write should take, in order.
@@ -119,7 +111,6 @@ impl Outbound {
         {
             let part = written.min(front.bytes.len());
             front.bytes.advance(part);
-            self.bulk_bytes -= part;
             written -= part;
             if !front.bytes.is_empty() {
                 self.in_bulk_frame = true;
@@ -166,7 +157,7 @@ mod tests {
         outbound.push_urgent(Bytes::from_static(b"[3]"));
         assert_eq!(write(&mut outbound, 100), "][2][3]<gh>");
         assert!(outbound.is_empty());
-        assert_eq!((outbound.bytes(), outbound.urgent_bytes()), (0, 0));
+        assert_eq!(outbound.urgent_bytes(), 0);
     }
 
     #[test]
@@ -186,7 +177,7 @@ mod tests {
                 sent += &write(&mut outbound, step);
             }
             assert_eq!(sent.replace("<aabbb>", "").replace("[u]", ""), "", "{step}: {sent}");
-            assert_eq!(outbound.bytes(), 0);
+            assert_eq!(outbound.urgent_bytes(), 0);
         }
     }
 

@@ -16,7 +16,7 @@ use super::door::{Door, Myself};
 use super::forming::{Forming, Founder, Plan};
 use super::journal::Journal;
 use super::opening::{Store, open};
-use super::server::{LISTENER, Life, LoopState, SIGNALS, Server, WAKER};
+use super::server::{Early, LISTENER, Life, LoopState, SIGNALS, Server, WAKER};
 use super::sockets;
 use super::threads::Mailbox;
 use crate::config::{Config, Node, Overrides, Role, StorageClass};
@@ -142,10 +142,10 @@ fn prepare(start: Start) -> Result<Server, Exit> {
     });
     server.journal.listening(listening);
     match opening.store {
-        Store::Formed(formed) => server.serve(formed, false)?,
+        Store::Formed(formed) => server.serve(*formed, false)?,
         Store::Unformed(unfounded) => {
             let forming = Forming::new(member, server.plan.clone(), Time::ZERO);
-            server.life = Life::Forming { forming, unfounded };
+            server.life = Life::Forming(Box::new(Early { forming, unfounded }));
         }
     }
     Ok(server)

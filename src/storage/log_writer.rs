@@ -99,6 +99,12 @@ impl<D: Disk> LogWriter<D> {
         let before = self.hard_state.record().hard_state;
         let term = hard_state.unwrap_or(before).term;
         assert!(term >= before.term, "term {term} after {}", before.term);
+        if let Some(new) = hard_state
+            && new.term == before.term
+            && before.vote.is_some()
+        {
+            assert_eq!(new.vote, before.vote, "a vote is given once in a term");
+        }
         let mut previous = keep;
         for batch in batches {
             let (first, last) = (batch.first(), batch.last());

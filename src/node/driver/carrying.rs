@@ -2,6 +2,7 @@
 
 use super::files::{ReadWork, Reader};
 use super::gathering::LogWrite;
+use super::peers::Piece;
 use super::{Asked, Driver, DriverOutput, Notice};
 use crate::model::{Configuration, EntryHeader};
 use crate::raft::{Event, Output, Refusal, Token, Write};
@@ -21,7 +22,8 @@ impl Driver {
             Output::Send(message) => self.peers.send(&message),
             Output::Replicate { to, term, prev, commit, span } => {
                 let outputs = &mut self.outputs;
-                self.peers.frames(&self.recent, to, term, prev, commit, span, |frame| {
+                let piece = Piece { to, term, prev, commit, span };
+                self.peers.frames(&self.recent, piece, |frame| {
                     let (head, entries) = (frame.head, frame.entries);
                     outputs.push_back(DriverOutput::EntriesToPeer { peer: to, head, entries });
                 });
@@ -32,7 +34,10 @@ impl Driver {
             }
             Output::Apply(span) => self.applying.extend(span),
             Output::ReadAt { token, index } => match Asked::of(token) {
-                Asked::Read(number) => self.reads.confirm(number, index),
+                Asked::Read(number) => {
+                    self.reads.confirm(number, index);
+                    self.reads.applied(self.applying.applied());
+                }
                 other => unreachable!("{other:?} isn't a read"),
             },
             Output::Transferred(token) => self.transferred(token),

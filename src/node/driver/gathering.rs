@@ -25,7 +25,6 @@ pub(crate) struct LogWrite {
 #[derive(Debug, Default)]
 pub(crate) struct Gathering {
     writes: VecDeque<LogWrite>,
-    bytes: u64,
 }
 
 impl Gathering {
@@ -34,17 +33,11 @@ impl Gathering {
         if !write.batches.is_empty() {
             self.cut(write.keep);
         }
-        self.bytes += bytes_of(&write.batches);
         self.writes.push_back(write);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.writes.is_empty()
-    }
-
-    /// How many bytes of entries wait.
-    pub(crate) const fn bytes(&self) -> u64 {
-        self.bytes
     }
 
     /// Takes from the first one on what makes one block: all, unless it is more than
@@ -54,7 +47,7 @@ impl Gathering {
         let mut bytes = bytes_of(&taken.batches);
         while let Some(next) = self.writes.front_mut() {
             let more = bytes_of(&next.batches);
-            if bytes + more > max_bytes && more > 0 {
+            if bytes > 0 && more > 0 && bytes + more > max_bytes {
                 break;
             }
             bytes += more;
@@ -66,23 +59,19 @@ impl Gathering {
             taken.hard_state = next.hard_state.or(taken.hard_state);
             self.writes.pop_front();
         }
-        self.bytes -= bytes;
         Some(taken)
     }
 
     /// Drops the entries above `keep`, which another write replaces.
     fn cut(&mut self, keep: LogId) {
         for write in self.writes.iter_mut().rev() {
-            let before = bytes_of(&write.batches);
             while let Some(last) = write.batches.pop() {
                 if let Some(kept) = last.slice(last.first().index, keep.index) {
                     write.batches.push(kept);
                     break;
                 }
             }
-            let after = bytes_of(&write.batches);
-            self.bytes -= before - after;
-            if after > 0 {
+            if !write.batches.is_empty() {
                 return;
             }
         }
@@ -134,7 +123,6 @@ mod tests {
         assert_eq!(taken.hard_state.unwrap().term, Term(2));
         assert_eq!(shape(&taken), (id(1, 3), vec![id(1, 4), id(2, 5), id(2, 6)]));
         assert!(gathering.take(1 << 20).is_none());
-        assert_eq!(gathering.bytes(), 0);
     }
 
     #[test]

@@ -141,11 +141,6 @@ impl Log {
         self.given.is_none() && self.full.is_none() && self.gathering.is_empty()
     }
 
-    /// How many bytes of entries wait to be handed over.
-    pub(crate) const fn gathered_bytes(&self) -> u64 {
-        self.gathering.bytes()
-    }
-
     /// When [`Log::next_work`] may have something without any further input.
     pub(crate) fn deadline(&self) -> Option<Time> {
         if self.given.is_some() {

@@ -33,6 +33,16 @@ pub(crate) struct EntriesFrame {
     pub(crate) entries: Bytes,
 }
 
+/// A piece of the log for a member, as the core names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Piece {
+    pub(crate) to: Member,
+    pub(crate) term: Term,
+    pub(crate) prev: LogId,
+    pub(crate) commit: Index,
+    pub(crate) span: Span,
+}
+
 impl Peers {
     /// There is a new connection; what waited for an earlier one is dropped.
     pub(crate) fn connect(&mut self, peer: Member, address: String) {
@@ -90,17 +100,14 @@ impl Peers {
         lengths
     }
 
-    /// Makes the frames that bring `span` to a member.
+    /// Makes the frames that bring a piece of the log to a member.
     pub(crate) fn frames(
         &mut self,
         recent: &Recent,
-        to: Member,
-        term: Term,
-        prev: LogId,
-        commit: Index,
-        span: Span,
+        piece: Piece,
         mut give: impl FnMut(EntriesFrame),
     ) {
+        let Piece { to, term, prev, commit, span } = piece;
         let Some(peer) = self.connected.get_mut(&to) else { return };
         if recent.holds(span.first) {
             peer.read = None;

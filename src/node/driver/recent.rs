@@ -10,7 +10,6 @@ use crate::model::{Batch, Index, Span};
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     batches: VecDeque<Batch>,
-    bytes: u64,
 }
 
 impl Recent {
@@ -20,7 +19,6 @@ impl Recent {
         if let Some(last) = self.batches.back() {
             assert!(last.last().index.next() == batch.first().index, "entries without a gap");
         }
-        self.bytes += batch.bytes_len() as u64;
         self.batches.push_back(batch);
     }
 
@@ -29,14 +27,8 @@ impl Recent {
         while let Some(first) = self.batches.front()
             && first.last().index <= index
         {
-            self.bytes -= first.bytes_len() as u64;
             self.batches.pop_front();
         }
-    }
-
-    /// How many bytes the entries take.
-    pub(crate) const fn bytes(&self) -> u64 {
-        self.bytes
     }
 
     /// The first entry in memory.
@@ -66,9 +58,7 @@ impl Recent {
                 self.batches.push_back(last);
                 return;
             }
-            self.bytes -= last.bytes_len() as u64;
             if let Some(kept) = last.slice(last.first().index, keep) {
-                self.bytes += kept.bytes_len() as u64;
                 self.batches.push_back(kept);
                 return;
             }
@@ -109,14 +99,12 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_end_is_gone_and_its_bytes_with_it() {
+    fn a_replaced_end_is_gone() {
         let mut recent = Recent::default();
         recent.extend(Index(0), batch(1, 1..=3));
         recent.extend(Index(3), batch(1, 4..=8));
         recent.extend(Index(5), batch(3, 6..=7));
         assert_eq!(held(&recent, 1, 99), [(1, 3, 1), (4, 5, 1), (6, 7, 3)]);
-        let whole: u64 = held(&recent, 1, 99).iter().map(|(first, last, _)| last - first + 1).sum();
-        assert_eq!(recent.bytes(), whole * batch(1, 1..=1).bytes_len() as u64);
     }
 
     #[test]
@@ -127,7 +115,7 @@ mod tests {
         recent.release(Index(5));
         assert_eq!(recent.first(), Some(Index(4)));
         recent.release(Index(8));
-        assert_eq!((recent.first(), recent.bytes()), (None, 0));
+        assert_eq!(recent.first(), None);
         recent.extend(Index(8), batch(1, 9..=9));
         assert_eq!(held(&recent, 1, 99), [(9, 9, 1)]);
     }

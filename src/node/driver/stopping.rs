@@ -66,7 +66,7 @@ impl Driver {
             }
         }
         if let Stopping::HandingOver { by } = self.stopping
-            && by <= self.now
+            && (by <= self.now || self.peers.arrivals().next().is_none())
         {
             self.close();
         }

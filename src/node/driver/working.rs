@@ -204,7 +204,7 @@ impl Driver {
     fn tell_when_caught_up(&mut self, before: Index, applied: Index) {
         let first = *self.watch.first_applied.get_or_insert(before);
         let goal = self.watch.last_at_start;
-        if before < goal && goal <= applied {
+        if goal > Index(1) && before < goal && goal <= applied {
             self.notice(Notice::CaughtUp { entries: applied.0 - first.0 });
         }
     }

@@ -1,6 +1,6 @@
 //! Hellos, in both directions, and what follows from them.
 
-use super::serving::Life;
+use super::life::Life;
 use super::{Due, Server};
 use crate::model::{Member, NodeId};
 use crate::node::Exit;
@@ -118,7 +118,7 @@ impl Server {
         }
         self.state.refusals.insert(by, text.to_owned());
         let is_enough = match &self.life {
-            Life::Forming { .. } => true,
+            Life::Forming(_) => true,
             Life::Serving(serving) => {
                 let (_, members) = serving.driver.raft().configuration();
                 let voters = || members.seats().iter().filter(|seat| seat.standing.votes());

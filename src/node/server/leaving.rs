@@ -4,7 +4,8 @@ use std::env;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::serving::{Life, limits};
+use super::life::Life;
+use super::serving::limits;
 use super::{Due, Server};
 use crate::config;
 use crate::node::Exit;

@@ -4,8 +4,11 @@
 //! new connections, what the sockets have, each within a budget); let the driver see the time;
 //! carry out what it asks for; write each socket once.
 
+mod early;
+mod founding;
 mod greeting;
 mod leaving;
+mod life;
 mod reading;
 mod serving;
 mod writing;
@@ -22,7 +25,7 @@ use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use signal_hook_mio::v1_0::Signals;
 
-pub(super) use self::serving::Life;
+pub(super) use self::life::{Early, Life};
 use super::Exit;
 use super::calls::Calls;
 use super::connection::{Connection, ConnectionId, Stage};

@@ -3,7 +3,7 @@
 use std::mem;
 
 use super::Server;
-use super::serving::Life;
+use super::life::Life;
 use crate::kv::PointReport;
 use crate::model::{Body, Member, Message};
 use crate::node::Exit;
@@ -95,15 +95,17 @@ impl Server {
                     Ok(None) => return Ok(true),
                     Err(error) => Err(error.into()),
                 },
-                Stage::Node { member, footing, .. } => match self.from_node(id, member, footing) {
-                    Ok(None) => return Ok(true),
-                    Ok(Some(incoming)) => {
-                        self.from_founder(id, member, incoming)?;
-                        continue;
+                Stage::Node { member, footing, .. } => {
+                    match self.take_from_node(id, member, footing) {
+                        Ok(None) => return Ok(true),
+                        Ok(Some(incoming)) => {
+                            self.take_founding(id, member, incoming)?;
+                            continue;
+                        }
+                        Err(error) => Err(error),
                     }
-                    Err(error) => Err(error),
-                },
-                Stage::Client(client) => match self.from_client(id, client) {
+                }
+                Stage::Client(client) => match self.take_from_client(id, client) {
                     Ok(has_room) => return Ok(has_room),
                     Err(error) => Err(error),
                 },
@@ -116,7 +118,7 @@ impl Server {
     }
 
     /// Takes a node's frames, up to one that has to do with the founding.
-    fn from_node(
+    fn take_from_node(
         &mut self,
         id: ConnectionId,
         from: Member,
@@ -154,10 +156,10 @@ impl Server {
     }
 
     /// Takes a client's frames, as long as it has room. Says whether it has.
-    fn from_client(&mut self, id: ConnectionId, client: ClientId) -> Result<bool, Closed> {
+    fn take_from_client(&mut self, id: ConnectionId, client: ClientId) -> Result<bool, Closed> {
         let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(false) };
         let Life::Serving(serving) = &mut self.life else {
-            return self.from_early_client(id);
+            return self.take_from_early_client(id);
         };
         while serving.driver.has_room(client) {
             let Some(frame) = connection.reader.frame()? else { return Ok(true) };
@@ -174,7 +176,7 @@ impl Server {
     }
 
     /// Takes the frames of a client that came before there is a cluster.
-    fn from_early_client(&mut self, id: ConnectionId) -> Result<bool, Closed> {
+    fn take_from_early_client(&mut self, id: ConnectionId) -> Result<bool, Closed> {
         loop {
             let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(false) };
             let Some(frame) = connection.reader.frame()? else { return Ok(true) };

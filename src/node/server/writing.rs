@@ -4,7 +4,7 @@ use std::mem;
 
 use bytes::Bytes;
 
-use super::serving::Life;
+use super::life::Life;
 use super::{Due, LAST_WORDS, STALLED, Server};
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::driver::DriverInput;

@@ -106,8 +106,16 @@ pub(super) fn founded<D: Disk>(disk: &D, options: OpenOptions) -> Recovered<D> {
 }
 
 pub(super) fn append<D: Disk>(writer: &mut LogWriter<D>, keep: LogId, batch: Batch) {
-    let hard_state = Some(HardState { term: batch.last().term, vote: None });
+    let term = batch.last().term;
+    let hard_state = (term > keep.term).then_some(HardState { term, vote: None });
     let work = LogWork::Write { seq: WriteSeq(1), hard_state, keep, batches: vec![batch] };
+    let report = writer.perform(work).unwrap();
+    assert!(matches!(report.done, LogDone::Written { .. }));
+}
+
+/// Appends in the term and with the vote that the hard state has.
+pub(super) fn append_in_term<D: Disk>(writer: &mut LogWriter<D>, keep: LogId, batch: Batch) {
+    let work = LogWork::Write { seq: WriteSeq(1), hard_state: None, keep, batches: vec![batch] };
     let report = writer.perform(work).unwrap();
     assert!(matches!(report.done, LogDone::Written { .. }));
 }

@@ -1,6 +1,13 @@
 //! What the storage promises, seen from outside.
 
-#![allow(dead_code)]
 mod crash;
+mod damage;
+mod formats;
 mod harness;
+mod inspection;
 mod losable;
+mod real_disk;
+mod reset;
+mod rows;
+mod space;
+mod work;

@@ -1,0 +1,109 @@
+//! What a node is: one without a cluster, or a member.
+
+use crate::model::{ClusterId, Epoch, HardState, Index, LogId, Member, NodeId, Term, Time};
+use crate::node::door::Standpoint;
+use crate::node::driver::Driver;
+use crate::node::forming::Forming;
+use crate::node::opening::Unfounded;
+use crate::node::threads::DiskThreads;
+use crate::wire::FoundingOffer;
+
+/// What the node does.
+pub(in crate::node) enum Life {
+    /// It is part of no cluster yet.
+    Forming(Box<Early>),
+    /// It is a member.
+    Serving(Box<Serving>),
+    /// It gives up its founding entry for another one.
+    Refounding(Box<Refounding>),
+    /// It is passing from one to the other.
+    Between,
+}
+
+/// A node without a cluster.
+pub(in crate::node) struct Early {
+    pub(in crate::node) forming: Forming,
+    pub(in crate::node) unfounded: Unfounded,
+}
+
+/// A member of a cluster.
+pub(in crate::node) struct Serving {
+    pub(super) driver: Driver,
+    pub(super) threads: DiskThreads,
+    pub(super) cluster: ClusterId,
+    pub(super) epoch: Epoch,
+    /// The first entry, for those who haven't got it.
+    pub(super) founding: Option<FoundingOffer>,
+    /// A founding entry for which this node gives up its own, as soon as its disk is idle.
+    pub(super) gives_way_to: Option<FoundingOffer>,
+    /// Whether this node has just founded the cluster and stands for election once a quorum is
+    /// there.
+    pub(super) is_founder: bool,
+}
+
+/// What is kept while the founding entry is replaced.
+pub(in crate::node) struct Refounding {
+    pub(super) threads: DiskThreads,
+    pub(super) hard_state: HardState,
+    pub(super) offer: FoundingOffer,
+}
+
+impl Life {
+    pub(super) const fn is_forming(&self) -> bool {
+        matches!(self, Life::Forming(_))
+    }
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        match self {
+            Life::Forming(early) => early.forming.deadline(),
+            Life::Serving(serving) => serving.driver.deadline(),
+            Life::Refounding(_) | Life::Between => None,
+        }
+    }
+
+    /// What the node says of itself in a hello, and judges others by.
+    pub(super) fn standpoint(&self, is_stopping: bool) -> Standpoint<'_> {
+        let Life::Serving(serving) = self else {
+            return Standpoint {
+                cluster: None,
+                term: Term::ZERO,
+                last: LogId::ORIGIN,
+                commit: Index::ZERO,
+                members: None,
+                feature_level: 0,
+                is_stopping,
+            };
+        };
+        let raft = serving.driver.raft();
+        let (term, last) = raft.durable();
+        Standpoint {
+            cluster: Some((serving.cluster, serving.epoch)),
+            term,
+            last,
+            commit: raft.commit(),
+            members: Some(raft.configuration()),
+            feature_level: serving.driver.machine().feature_level(),
+            is_stopping,
+        }
+    }
+
+    pub(super) fn came(&mut self, member: Member, has_formed: bool, now: Time) {
+        if let Life::Forming(early) = self {
+            early.forming.came(member, has_formed, now);
+        }
+    }
+
+    pub(super) fn is_missing(&mut self, id: NodeId, why: &str, now: Time) {
+        if let Life::Forming(early) = self {
+            early.forming.is_missing(id, why.to_owned(), now);
+        }
+    }
+}
+
+impl Serving {
+    /// Whether nothing binds this node to its cluster: its log holds only the founding entry.
+    pub(super) fn is_lonely(&self) -> bool {
+        let raft = self.driver.raft();
+        raft.last().index <= Index(1)
+    }
+}

@@ -1,0 +1,179 @@
+//! Logs that don't begin at the first entry.
+
+use super::harness::{all_entries, append, commands, founded, founding, id, options, start_with};
+use super::losable::{LosableDisk, Trouble};
+use crate::model::{HardState, Index, LogId, Term, WriteSeq};
+use crate::storage::{
+    ErrorClass, FileReport, FileWork, LogDone, LogWork, OpenOptions, Recovered, StorageError,
+};
+
+fn with_snapshot(snapshot: LogId) -> OpenOptions {
+    OpenOptions { snapshot: Some(snapshot), ..options() }
+}
+
+fn reset(node: &mut Recovered<LosableDisk>, base: LogId) -> Result<(), StorageError> {
+    let hard_state = Some(HardState { term: base.term, vote: None });
+    let keep = LogId::new(node.runs[0].term, node.last);
+    let seq = WriteSeq(1);
+    node.writer.perform(LogWork::Write { seq, hard_state, keep, batches: Vec::new() })?;
+    let report = node.writer.perform(LogWork::Reset { seq: WriteSeq(2), base })?;
+    assert!(matches!(report.done, LogDone::Written { seq: WriteSeq(2), .. }));
+    Ok(())
+}
+
+#[test]
+fn a_reset_voids_what_was_before_and_the_log_goes_on_behind_its_base() {
+    let disk = LosableDisk::new();
+    let mut node = founded(&disk, options());
+    reset(&mut node, id(4, 500)).unwrap();
+    let gone = FileWork::Read { ticket: 1, first: Index(1), last: Index(1), max_bytes: 10 };
+    assert!(matches!(node.files.perform(gone).unwrap(), FileReport::NotHeld { ticket: 1 }));
+    append(&mut node.writer, id(4, 500), commands(4, 501, 3, 100));
+    let removed = node.files.perform(FileWork::RemoveThrough(Index(500))).unwrap();
+    assert!(matches!(removed, FileReport::Removed { segments: 1 }));
+    drop(node);
+    let disk = disk.after_power_cut(&mut || false);
+    let mut node = start_with(&disk, with_snapshot(id(4, 500))).unwrap();
+    assert_eq!((node.base, node.last), (id(4, 500), Index(503)));
+    assert!(node.configurations.is_empty());
+    assert_eq!(all_entries(&mut node.files, 501, Index(503)).len(), 3);
+    drop(node);
+    let error = start_with(&disk.after_process_end(), options()).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Corrupt, "{error}");
+}
+
+#[test]
+fn a_reset_without_entries_is_kept_by_later_starts() {
+    let disk = LosableDisk::new();
+    let mut node = founded(&disk, options());
+    reset(&mut node, id(4, 500)).unwrap();
+    drop(node);
+    for _ in 0..3 {
+        let disk = disk.after_process_end();
+        let node = start_with(&disk, with_snapshot(id(4, 500))).unwrap();
+        assert_eq!((node.base, node.last, node.segments), (id(4, 500), Index(500), 1));
+    }
+}
+
+#[test]
+fn a_snapshot_that_the_log_does_not_hold_makes_a_start_reset_the_log() {
+    for snapshot in [id(1, 40), id(3, 5), id(2, 9)] {
+        let disk = LosableDisk::new();
+        let mut node = founded(&disk, options());
+        append(&mut node.writer, id(0, 1), commands(1, 2, 8, 100));
+        let hard_state = Some(HardState { term: Term(3), vote: None });
+        let (seq, keep) = (WriteSeq(1), id(1, 9));
+        node.writer.perform(LogWork::Write { seq, hard_state, keep, batches: Vec::new() }).unwrap();
+        drop(node);
+        let disk = disk.after_process_end();
+        let node = start_with(&disk, with_snapshot(snapshot)).unwrap();
+        assert_eq!((node.base, node.last), (snapshot, snapshot.index));
+        assert!(node.report.notes[0].contains("begun anew"));
+    }
+}
+
+#[test]
+fn a_snapshot_that_the_log_holds_changes_nothing() {
+    let disk = LosableDisk::new();
+    let mut node = founded(&disk, options());
+    append(&mut node.writer, id(0, 1), commands(1, 2, 8, 100));
+    drop(node);
+    let node = start_with(&disk.after_process_end(), with_snapshot(id(1, 5))).unwrap();
+    assert_eq!((node.base, node.last), (LogId::ORIGIN, Index(9)));
+}
+
+/// A log of several segments, in which a block reaches back over the head of its segment.
+fn reaching_back() -> (LosableDisk, Recovered<LosableDisk>) {
+    let disk = LosableDisk::new();
+    let mut node = founded(&disk, options());
+    append(&mut node.writer, id(0, 1), commands(1, 2, 10, 1000));
+    append(&mut node.writer, id(1, 11), commands(1, 12, 5, 1000));
+    append(&mut node.writer, id(1, 12), commands(2, 13, 2, 1000));
+    append(&mut node.writer, id(2, 14), commands(2, 15, 9, 1000));
+    append(&mut node.writer, id(2, 20), commands(3, 21, 9, 1000));
+    append(&mut node.writer, id(3, 29), commands(3, 30, 9, 1000));
+    (disk, node)
+}
+
+#[test]
+fn segments_are_removed_in_order_and_only_when_nothing_builds_on_them() {
+    let (disk, mut node) = reaching_back();
+    let mut before = all_entries(&mut node.files, 1, Index(38));
+    let mut removed = 0;
+    for through in 1..=38 {
+        let report = node.files.perform(FileWork::RemoveThrough(Index(through))).unwrap();
+        let FileReport::Removed { segments } = report else { panic!("{report:?}") };
+        removed += segments;
+        let after = disk.after_power_cut(&mut || false);
+        let snapshot = id(
+            if through > 20 {
+                3
+            } else if through > 12 {
+                2
+            } else {
+                u64::from(through > 1)
+            },
+            through,
+        );
+        let mut again = start_with(&after, with_snapshot(snapshot)).unwrap();
+        assert!(again.base.index <= Index(through), "{:?} through {through}", again.base);
+        assert_eq!(again.last, Index(38));
+        let kept = all_entries(&mut again.files, again.base.index.0 + 1, Index(38));
+        assert_eq!(kept, before[before.len() - kept.len()..]);
+    }
+    assert!(removed >= 3, "{removed}");
+    let base = start_with(&disk.after_process_end(), with_snapshot(id(3, 38))).unwrap().base;
+    before.drain(..base.index.0 as usize);
+    assert_eq!(all_entries(&mut node.files, base.index.0 + 1, Index(38)), before);
+}
+
+#[test]
+fn a_crash_while_segments_are_removed_leaves_a_log_that_starts() {
+    for number in 1.. {
+        let (disk, mut node) = reaching_back();
+        let before = all_entries(&mut node.files, 1, Index(38));
+        disk.set_trouble(Some(Trouble::PowerGoes(disk.operations() + number)));
+        let done = node.files.perform(FileWork::RemoveThrough(Index(38))).is_ok();
+        drop(node);
+        for keep in [false, true] {
+            let after = disk.after_power_cut(&mut || keep);
+            let mut again = start_with(&after, with_snapshot(id(3, 38))).unwrap();
+            assert_eq!(again.last, Index(38));
+            let kept = all_entries(&mut again.files, again.base.index.0 + 1, Index(38));
+            assert_eq!(kept, before[before.len() - kept.len()..]);
+        }
+        if done {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_crash_at_every_operation_of_a_reset_gives_the_old_log_or_the_new_one() {
+    let base = id(4, 500);
+    for number in 1.. {
+        let disk = LosableDisk::new();
+        let mut node = founded(&disk, options());
+        let first = disk.operations();
+        disk.set_trouble(Some(Trouble::PowerGoes(first + number)));
+        let done = reset(&mut node, base).is_ok();
+        drop(node);
+        for keep in [false, true] {
+            let after = disk.after_power_cut(&mut || keep);
+            // Without the snapshot, which isn't durable then, only the old log is right.
+            if let Ok(mut old) = start_with(&after.copy(), options()) {
+                assert!(!done);
+                let log = all_entries(&mut old.files, 1, old.last);
+                assert_eq!(log, [founding(5).bytes().to_vec()]);
+            }
+            let after = start_with(&after, with_snapshot(base));
+            match after {
+                Ok(new) => assert_eq!((new.base, new.last), (base, Index(500))),
+                Err(error) => panic!("operation {number}: {error}"),
+            }
+        }
+        if done {
+            break;
+        }
+    }
+}
