@@ -362,3 +362,17 @@ fn a_survey_asks_each_node_once_and_waits_for_none_that_is_down() {
     assert!(answers.iter().all(|(_, answer)| answer.is_err()));
     assert_eq!(up.count(), 1);
 }
+
+#[test]
+fn what_no_frame_can_hold_is_refused_before_anything_is_sent() {
+    let node = FakeNode::start(|_| done(5, &PUT));
+    let mut client = client(&[&node], Duration::from_secs(5));
+    let large = vec![0; 6 << 20];
+    let failure = client.compare_and_swap(b"k", Expected::Value(&large), &large).unwrap_err();
+    assert!(matches!(reason(failure), Reason::TooLarge { .. }));
+    for name in [&b""[..], &[b'x'; 300]] {
+        assert_eq!(reason(client.open_session(name).unwrap_err()), Reason::SessionName);
+        assert_eq!(reason(client.number_next(name, 1).unwrap_err()), Reason::SessionName);
+    }
+    assert_eq!(node.count(), 0);
+}

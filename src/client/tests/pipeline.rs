@@ -186,3 +186,20 @@ fn no_more_is_under_way_than_the_session_remembers() {
     assert_eq!(submitted as u64, SESSION_WINDOW);
     assert!(!pipeline.has_room());
 }
+
+#[test]
+fn a_change_that_no_frame_can_hold_is_refused_and_the_others_are_done() {
+    let node = FakeNode::start(|request| match number(request) {
+        Some(number) => done(number, &Answer::Put { version: 1 }),
+        None => session_reaction(request),
+    });
+    let mut pipeline = Pipeline::open(options(&[&node], Duration::from_secs(5)), b"p").unwrap();
+    let large = vec![0; 9 << 20];
+    let refused = pipeline.submit(&Operation::Put { key: b"k", value: &large }).unwrap();
+    let done = put(&mut pipeline, 1).unwrap();
+    let mut outcomes = BTreeMap::new();
+    while let Some((ticket, result)) = pipeline.receive().unwrap() {
+        outcomes.insert(ticket, result.is_ok());
+    }
+    assert_eq!(outcomes, BTreeMap::from([(refused, false), (done, true)]));
+}

@@ -28,6 +28,7 @@ fn the_command_line_is_wrong() {
         &["-e", "127.0.0.1:1", "cas", "k", "--json", "one"],
         &["-e", "127.0.0.1:1", "cas", "k", "a", "b", "--absent", "--json"],
         &["-e", "127.0.0.1:1", "put", "", "v", "--json"],
+        &["-e", "127.0.0.1:1", "put", "k", "v", "--client-id", "", "--seq", "1", "--json"],
         &["-e", "127.0.0.1:1", "bench", "put", "--key-size", "7", "--json"],
     ] {
         check(&raft_ctl(arguments, b""), 2, "usage", "error");
