@@ -18,9 +18,11 @@ pub(super) struct Canvass {
 }
 
 impl Canvass {
+    /// A refusal may have been meant for an earlier question, a vote that was given stays given.
     fn record(&mut self, from: Member, granted: bool) {
-        if self.answer(from).is_none() {
-            self.answers.push((from, granted));
+        match self.answers.iter_mut().find(|(known, _)| *known == from) {
+            Some((_, answer)) => *answer |= granted,
+            None => self.answers.push((from, granted)),
         }
     }
 

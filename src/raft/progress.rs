@@ -221,6 +221,16 @@ mod tests {
     }
 
     #[test]
+    fn a_conflict_below_what_is_durable_is_an_old_one() {
+        let mut progress = progress(1);
+        levels(&mut progress, 0, 0);
+        send(&mut progress, 9);
+        levels(&mut progress, 5, 5);
+        progress.conflict(Index(4), Index(2));
+        assert_eq!((progress.next, progress.pace), (Index(10), Pace::Replicate));
+    }
+
+    #[test]
     fn a_conflict_steps_back_once_and_its_double_changes_nothing() {
         let mut progress = progress(100);
         progress.pace = Pace::Probe { asked: Some(NOW) };
