@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::harness::{
-    ROOT, all_entries, append, commands, founded, id, node, options, start, start_with, vote,
+    ROOT, all_entries, append, commands, founded, founding, id, node, options, start, start_with,
+    vote,
 };
 use super::losable::LosableDisk;
 use crate::model::{HardState, Incarnation, Index, LogId, Term, WriteSeq};
@@ -181,6 +182,72 @@ fn a_missing_segment_is_named_wherever_it_was() {
         disk.take_away(segment);
     }
     assert!(refusal(&disk).what.contains("missing"));
+}
+
+#[test]
+fn a_bad_head_is_damage_from_the_entry_behind_the_last_good_one() {
+    let (disk, segments) = several_segments();
+    for (at, segment) in segments.iter().enumerate() {
+        let damaged = disk.copy();
+        flip(&damaged, segment, 70);
+        let damage = refusal(&damaged);
+        assert_eq!(PathBuf::from(ROOT).join(&damage.file), *segment);
+        assert!(damage.what.contains("head is bad"), "{damage}");
+        let first: u64 = segment.file_name().unwrap().to_str().unwrap()[17..37].parse().unwrap();
+        assert_eq!(damage.entries, Some((Index(first), None)), "segment {at}");
+    }
+}
+
+#[test]
+fn a_segment_under_another_name_is_damage() {
+    let (disk, segments) = several_segments();
+    let (first, second) = (&segments[1], &segments[2]);
+    let (of_first, of_second) = (disk.bytes(first), disk.bytes(second));
+    disk.damage(first, |bytes| *bytes = of_second);
+    disk.damage(second, |bytes| *bytes = of_first);
+    let damage = refusal(&disk);
+    assert!(damage.what.contains("it is the head of the segment"), "{damage}");
+}
+
+/// A log that was founded anew, with the voided segment still there.
+fn founded_anew() -> (LosableDisk, Vec<PathBuf>) {
+    let disk = LosableDisk::new();
+    let mut node = founded(&disk, options());
+    node.writer.perform(LogWork::Refound { founding: founding(6) }).unwrap();
+    append(&mut node.writer, id(0, 1), commands(1, 2, 2, 100));
+    drop(node);
+    let disk = disk.after_process_end();
+    let segments = segments(&disk);
+    assert_eq!(segments.len(), 2);
+    (disk, segments)
+}
+
+#[test]
+fn what_lies_below_a_reset_does_not_count_whatever_it_is() {
+    let (disk, segments) = founded_anew();
+    flip(&disk, &segments[0], 70);
+    assert_eq!(last_of(&mut start(&disk).unwrap()), Index(3));
+    assert!(!disk.files().contains(&segments[0]), "it is removed");
+}
+
+#[test]
+fn a_log_of_another_cluster_than_the_identitys_is_damage() {
+    let (disk, segments) = founded_anew();
+    disk.take_away(&segments[1]);
+    // The floor speaks of the segment that is missing; with an older hard state the cluster does.
+    assert!(refusal(&disk).what.contains("missing"));
+    let older = LosableDisk::new();
+    let mut node = founded(&older, options());
+    append(&mut node.writer, id(0, 1), commands(1, 2, 2, 100));
+    drop(node);
+    let (newer, segments) = founded_anew();
+    for name in [path("hardstate"), segments[0].clone()] {
+        let bytes = older.bytes(&name);
+        newer.damage(&name, |old| *old = bytes);
+    }
+    newer.take_away(&segments[1]);
+    let damage = refusal(&newer);
+    assert!(damage.what.contains("its cluster is"), "{damage}");
 }
 
 #[test]
