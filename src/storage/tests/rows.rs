@@ -6,7 +6,7 @@ use super::harness::{
     ROOT, all_entries, append, commands, founded, founding, id, node, options, start, start_with,
     vote,
 };
-use super::losable::LosableDisk;
+use super::losable::{LosableDisk, Trouble};
 use crate::model::{HardState, Incarnation, Index, LogId, Term, WriteSeq};
 use crate::storage::{
     Corruption, Directory, Disk, ErrorClass, LogWork, OpenOptions, Recovered, StorageError,
@@ -309,6 +309,46 @@ fn without_a_good_copy_of_the_hard_state_nothing_starts() {
     assert!(refusal(&disk).what.contains("term and vote are lost"));
     disk.take_away(&path("hardstate"));
     assert!(refusal(&disk).what.contains("isn't there"));
+}
+
+#[test]
+fn the_copy_of_the_hard_state_that_is_bad_is_put_right_before_the_good_one_is_touched() {
+    let disk = crashed();
+    flip(&disk, &path("hardstate"), 32_768 + 90);
+    let (good, bad) = {
+        let bytes = disk.bytes(&path("hardstate"));
+        (bytes[..4096].to_vec(), bytes[32_768..36_864].to_vec())
+    };
+    for number in 1.. {
+        let cut = disk.copy();
+        cut.set_trouble(Some(Trouble::PowerGoes(cut.operations() + number)));
+        let done = start(&cut).is_ok();
+        let bytes = cut.after_power_cut(&mut || true).bytes(&path("hardstate"));
+        assert!(bytes[..4096] == good || bytes[32_768..36_864] != bad, "operation {number}");
+        if done {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_last_block_that_says_what_no_torn_write_can_say_is_damage() {
+    let disk = crashed();
+    let segment = segments(&disk)[0].clone();
+    for (field, value) in [(12, 1), (12, 3), (32, 6), (48, 136)] {
+        let damaged = disk.copy();
+        damaged.damage(&segment, |bytes| {
+            let head = &mut bytes[BLOCKS[4]..BLOCKS[4] + 64];
+            head[field] = value;
+            let mut hasher = crc32fast::Hasher::new();
+            hasher.update(&head[..8]);
+            hasher.update(&head[12..]);
+            let crc = hasher.finalize();
+            head[8..12].copy_from_slice(&crc.to_le_bytes());
+        });
+        let damage = refusal(&damaged);
+        assert!(damage.offset as usize >= BLOCKS[4], "{damage}");
+    }
 }
 
 #[test]
