@@ -23,6 +23,8 @@ mod recent;
 mod requests;
 mod status;
 mod stopping;
+#[cfg(test)]
+mod tests;
 mod working;
 
 use std::collections::VecDeque;
@@ -39,7 +41,7 @@ use self::points::Points;
 use self::proposals::Proposals;
 use self::reads::Reads;
 use self::recent::Recent;
-use self::stopping::Stopping;
+use self::stopping::{HandedOver, Stopping};
 use crate::kv::{Machine, PointReport};
 use crate::model::{BatchBuilder, Boot, Member, Message, Term, Time};
 use crate::raft::{Event, Input, Raft, Token};
@@ -218,6 +220,7 @@ pub struct Driver {
     peers: Peers,
     clients: Clients,
     stopping: Stopping,
+    handed_over: Vec<HandedOver>,
     watch: working::Watch,
     facts: status::Facts,
     /// What is left of this turn's budgets.
@@ -271,6 +274,7 @@ impl Driver {
             peers: Peers::default(),
             clients: Clients::default(),
             stopping: Stopping::No,
+            handed_over: Vec::new(),
             budget: working::Budget::default(),
             scratch: BytesMut::new(),
             outputs: VecDeque::new(),
@@ -322,6 +326,7 @@ impl Driver {
             }
             self.seal();
             self.look_at_leadership();
+            self.answer_handed_over();
             if self.outputs.is_empty() && !self.work() {
                 return None;
             }
@@ -342,6 +347,7 @@ impl Driver {
             self.log.deadline(),
             self.watch.deadline(),
             self.stopping.deadline(),
+            self.handed_over.iter().map(|waits| waits.until).min(),
             leader_only,
         ]
         .into_iter()

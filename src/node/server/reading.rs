@@ -40,37 +40,49 @@ impl Server {
         });
     }
 
+    /// Reads a connection until it would block, within a budget.
     fn read(&mut self, id: ConnectionId) -> Result<(), Exit> {
+        let mut budget = READ_BYTES;
         // What was left from the last time goes first.
-        if !self.take(id)? {
-            return Ok(());
-        }
-        let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(()) };
-        if !connection.is_readable || matches!(connection.stage, Stage::Connecting(_)) {
-            return Ok(());
-        }
-        let filled = match connection.reader.fill(&mut connection.stream, READ_BYTES) {
-            Ok(filled) => filled,
-            Err(error) => {
-                self.close(id, &error.to_string());
+        while self.take(id)? {
+            let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(()) };
+            if !connection.is_readable || matches!(connection.stage, Stage::Connecting(_)) {
                 return Ok(());
             }
-        };
-        match filled.end {
-            FillEnd::Budget => self.state.ready.push(id),
-            FillEnd::Blocked | FillEnd::Closed => connection.is_readable = false,
-        }
-        if !self.take(id)? || filled.end != FillEnd::Closed {
-            return Ok(());
-        }
-        if let Some(connection) = self.state.connections.get(&id) {
-            let reason = match connection.reader.at_end() {
-                Ok(()) => "the other side has closed it".to_owned(),
-                Err(error) => error.to_string(),
+            if budget == 0 {
+                self.state.ready.push(id);
+                return Ok(());
+            }
+            let filled = match connection.reader.fill(&mut connection.stream, budget) {
+                Ok(filled) => filled,
+                Err(error) => {
+                    self.close(id, &error.to_string());
+                    return Ok(());
+                }
             };
-            self.close(id, &reason);
+            budget -= filled.bytes;
+            match filled.end {
+                FillEnd::Budget => {}
+                FillEnd::Blocked => connection.is_readable = false,
+                FillEnd::Closed => {
+                    connection.is_readable = false;
+                    if self.take(id)? {
+                        self.closed_by_the_other(id);
+                    }
+                    return Ok(());
+                }
+            }
         }
         Ok(())
+    }
+
+    fn closed_by_the_other(&mut self, id: ConnectionId) {
+        let Some(connection) = self.state.connections.get(&id) else { return };
+        let reason = match connection.reader.at_end() {
+            Ok(()) => "the other side has closed it".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        self.close(id, &reason);
     }
 
     /// Takes what was read as far as it goes. Says whether more may be read.
