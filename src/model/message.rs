@@ -59,9 +59,10 @@ pub enum Body {
         /// What the leader knows of each member.
         levels: Vec<PeerLevel>,
     },
-    /// The answer to a [`Body::Heartbeat`]: the sender follows the leader of this term.
+    /// The answer to a [`Body::Heartbeat`]: the sender follows the leader of this term, or is in
+    /// a later term than the heartbeat.
     HeartbeatReply {
-        /// The round that is answered.
+        /// The round that is answered; zero if the heartbeat was of an earlier term.
         round: Round,
         /// As in [`AppendReply::Accepted`]; zero where nothing matched yet in this term.
         matched: Index,

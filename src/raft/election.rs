@@ -18,9 +18,11 @@ pub(super) struct Canvass {
 }
 
 impl Canvass {
+    /// A refusal may have been meant for an earlier question, a vote that was given stays given.
     fn record(&mut self, from: Member, granted: bool) {
-        if self.answer(from).is_none() {
-            self.answers.push((from, granted));
+        match self.answers.iter_mut().find(|(known, _)| *known == from) {
+            Some((_, answer)) => *answer |= granted,
+            None => self.answers.push((from, granted)),
         }
     }
 
@@ -124,16 +126,16 @@ impl Raft {
     }
 
     pub(super) fn count_votes(&mut self) {
-        let (canvass, own) = match &self.role {
-            Role::PreCandidate(canvass) => (canvass, true),
-            Role::Candidate(canvass) => (canvass, self.gates.vote_is_durable()),
+        let canvass = match &self.role {
+            // Nobody is asked before the own vote is durable; who answers then isn't to be believed.
+            Role::Candidate(_) if !self.gates.vote_is_durable() => return,
+            Role::PreCandidate(canvass) | Role::Candidate(canvass) => canvass,
             Role::Follower(_) | Role::Leader(_) => return,
         };
         let me = self.config.me;
-        let tally = self
-            .configurations
-            .voters()
-            .tally(|voter| if voter == me { own.then_some(true) } else { canvass.answer(voter) });
+        let voters = self.configurations.voters();
+        let tally =
+            voters.tally(|voter| if voter == me { Some(true) } else { canvass.answer(voter) });
         match (tally, self.role.kind()) {
             (Tally::Open, _) => {}
             (Tally::Lost, _) => self.become_follower(self.gates.term(), None, "lost the vote"),

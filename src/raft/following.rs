@@ -142,9 +142,13 @@ impl Raft {
         if prev.index == end {
             return Fit::New(first);
         }
-        match batch.marks().iter().find(|mark| mark.id.index > end || differs(mark.id)) {
+        let mut marks = batch.marks().iter();
+        match marks.find(|mark| mark.id.index > end || differs(mark.id)) {
             Some(mark) if mark.id.index <= fixed => {
                 Fit::Impossible("an entry contradicts what is committed or matched")
+            }
+            Some(_) if marks.any(|later| self.log.holds(later.id)) => {
+                Fit::Impossible("an entry contradicts the log and a later one doesn't")
             }
             Some(mark) => Fit::New(mark.id.index),
             None => Fit::Held(last),

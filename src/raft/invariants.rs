@@ -127,6 +127,10 @@ impl Raft {
         if leads && before.leads && term == before.hard_state.term {
             assert!(self.log.holds(before.last), "a leader cut its own log");
         }
+        if leads && self.commit > before.commit.index {
+            let reached = self.log.term(self.commit);
+            assert!(reached == Some(term), "committed an entry of {reached:?} by counting");
+        }
         if let Role::Leader(leading) = &self.role
             && term == before.hard_state.term
         {

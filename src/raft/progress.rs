@@ -94,10 +94,13 @@ impl Progress {
         risen
     }
 
-    /// It knows of `matched` only, although more was acknowledged: it has started again, or stopped
-    /// following for a while. Without being asked it would never learn what it may commit.
+    /// It knows of `matched` only, although it took more: it has started again, or stopped
+    /// following for a while. Without being asked it would never learn what it may commit, nor be
+    /// sent again what it took and lost before it was durable.
     pub(super) fn remind(&mut self, matched: Index) {
-        if self.pace == Pace::Replicate && matched < self.matched {
+        let took_all = self.window.messages() == 0;
+        let has_lost = matched < self.matched || took_all && matched < self.next.previous();
+        if self.pace == Pace::Replicate && has_lost {
             self.probe(None);
         }
     }
@@ -218,6 +221,16 @@ mod tests {
     }
 
     #[test]
+    fn a_conflict_below_what_is_durable_is_an_old_one() {
+        let mut progress = progress(1);
+        levels(&mut progress, 0, 0);
+        send(&mut progress, 9);
+        levels(&mut progress, 5, 5);
+        progress.conflict(Index(4), Index(2));
+        assert_eq!((progress.next, progress.pace), (Index(10), Pace::Replicate));
+    }
+
+    #[test]
     fn a_conflict_steps_back_once_and_its_double_changes_nothing() {
         let mut progress = progress(100);
         progress.pace = Pace::Probe { asked: Some(NOW) };
@@ -239,6 +252,27 @@ mod tests {
         progress.busy(Index(4), NOW);
         levels(&mut progress, 6, 1);
         assert_eq!((progress.pace, progress.next), (Pace::Replicate, Index(7)));
+    }
+
+    #[test]
+    fn who_took_more_than_it_knows_of_now_is_asked() {
+        let replicating = || {
+            let mut progress = progress(1);
+            levels(&mut progress, 0, 0);
+            send(&mut progress, 8);
+            progress
+        };
+        let mut underway = replicating();
+        underway.remind(Index(5));
+        assert_eq!(underway.pace, Pace::Replicate, "the rest may be on its way");
+        let mut taken = replicating();
+        levels(&mut taken, 8, 3);
+        taken.remind(Index(8));
+        assert_eq!(taken.pace, Pace::Replicate);
+        taken.remind(Index(5));
+        assert_eq!(taken.pace, Pace::Probe { asked: None }, "6 to 8 were lost with a power cut");
+        taken.conflict(Index(8), Index(6));
+        assert_eq!(taken.next, Index(6));
     }
 
     #[test]

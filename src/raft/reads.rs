@@ -28,8 +28,8 @@ impl Raft {
         leading.reads.push_back(WaitingRead { token, round });
     }
 
-    /// The latest round that a quorum has answered, this node included. Rounds are answered
-    /// within the term only, so a quorum had no later leader when it answered.
+    /// The latest round that a quorum has answered, this node included. An answer names a round
+    /// only to the leader of its term, so a quorum had no later leader when it answered.
     pub(super) fn confirmed_round(&self, leading: &Leading) -> Round {
         let me = self.config.me;
         self.configurations.voters().reached(Round::ZERO, |voter| {

@@ -1,7 +1,7 @@
 //! Who is heard, and what a message does to the term (dissertation, chapter 3.3).
 
 use super::core::{Raft, Role};
-use crate::model::{Append, Body, Boot, Index, LogId, Member, Message, Term};
+use crate::model::{Append, Body, Boot, Index, LogId, Member, Message, Round, Term};
 
 /// How far above the own term that of a message may be. No cluster gets there by elections
 /// between two messages; a damaged or foreign message must not exhaust the terms.
@@ -57,8 +57,10 @@ impl Raft {
     fn step_stale(&mut self, from: Member, body: Body) {
         match body {
             Body::Vote { .. } => self.send(from, Body::VoteReply { granted: false }),
-            Body::Heartbeat { round, .. } => {
-                let (matched, durable) = (Index::ZERO, Index::ZERO);
+            // The sender may lead the current term by the time the answer comes. Round zero: the
+            // round that is asked about is of another term, and the answer must confirm none.
+            Body::Heartbeat { .. } => {
+                let (round, matched, durable) = (Round::ZERO, Index::ZERO, Index::ZERO);
                 self.send(from, Body::HeartbeatReply { round, matched, durable });
             }
             _ => {}

@@ -14,7 +14,8 @@ pub(super) struct Handover {
     pub(super) target: Member,
     /// When the target was last told to stand for election.
     urged: Option<Time>,
-    /// Whether this node stops leading even if the target doesn't take over.
+    /// Whether this node stops leading even if the target doesn't take over, unless its disk has
+    /// come back.
     step_down: bool,
 }
 
@@ -84,7 +85,7 @@ impl Raft {
         let Role::Leader(leading) = &mut self.role else { return };
         let Some(handover) = leading.handover.take() else { return };
         self.close_handover(&handover, false);
-        if handover.step_down {
+        if handover.step_down && self.disk_stands_still() {
             let reason = "the own disk stands still and nobody took over";
             self.become_follower(self.gates.term(), None, reason);
         }

@@ -279,6 +279,8 @@ impl Host {
             }
             Output::Release(index) => {
                 assert!(index > self.released && self.disk.last().index >= index);
+                let applied = self.applied.last().map_or(self.disk.base, |(id, _)| *id);
+                assert!(applied.index >= index, "released before it was applied");
                 self.released = index;
             }
             Output::ReadAt { .. } | Output::Transferred(_) | Output::Event(_) => {}

@@ -6,6 +6,8 @@
 
 mod fuzz;
 mod host;
+mod hostile;
+mod links;
 mod script;
 mod show;
 

@@ -139,14 +139,15 @@ impl World {
         writeln!(self.printed, "{line}").expect("into a string");
     }
 
-    /// `cluster 3 [vacant=N] [option=value ...]`: a world of its own, with nodes 1 to 3 that hold
-    /// the founding entry and run.
+    /// `cluster 3 [vacant=N] [learner=N] [option=value ...]`: a world of its own, with nodes 1 to 3
+    /// that hold the founding entry and run.
     fn cluster(&mut self, arguments: &Arguments<'_>) {
         *self = World::default();
         let count: u16 = arguments.node();
         let vacant = arguments.number("vacant", 0);
+        let learner = arguments.number("learner", 0);
         let seats = (1..=count).map(|id| {
-            let seat = seat(id, Standing::Voter);
+            let seat = seat(id, if id == learner { Standing::Learner } else { Standing::Voter });
             if id == vacant { Seat { incarnation: None, ..seat } } else { seat }
         });
         let configuration = Configuration::new(seats.collect());
@@ -306,7 +307,8 @@ impl World {
         }
     }
 
-    /// `deliver 1->2 [at=2] [count=1]`, the same for drop and double; `deliver 2` for all to 2.
+    /// `deliver 1->2 [at=2] [count=1]`, the same for drop and double; `deliver 2` for all to 2;
+    /// `deliver 2 turn=one` for all in one turn.
     fn network(&mut self, name: &str, arguments: &Arguments<'_>) {
         for word in &arguments.plain {
             let (from, to) = match word.split_once("->") {
@@ -328,7 +330,8 @@ impl World {
                 match name {
                     "deliver" => {
                         let message = self.network.remove(place);
-                        self.deliver(message);
+                        let together = arguments.named.contains_key("turn");
+                        self.deliver(message, !(together && done + 1 < count));
                     }
                     "drop" => {
                         let message = self.network.remove(place);
@@ -355,6 +358,7 @@ impl World {
         let body = match arguments.plain[1] {
             "vote" => Body::Vote { last: id("last"), transfer: false },
             "vote-reply" => Body::VoteReply { granted: true },
+            "refusal" => Body::VoteReply { granted: false },
             "pre-vote-reply" => {
                 let candidate_term = Term(arguments.number("for", 0));
                 Body::PreVoteReply { candidate_term, granted: true }
@@ -385,17 +389,21 @@ impl World {
             }
             other => panic!("{other:?} isn't a message"),
         };
-        self.deliver(Message { from, to, term, body });
+        self.deliver(Message { from, to, term, body }, true);
     }
 
-    fn deliver(&mut self, message: Message) {
+    /// The outputs are carried out at the end of the node's turn.
+    fn deliver(&mut self, message: Message, turn_ends: bool) {
         let link = (message.from.id.number(), message.to.id.number());
         let running = self.hosts.get(&link.1).is_some_and(|host| host.raft.is_some());
         if self.cut.contains(&link) || !running {
             return;
         }
         self.print(&show::message(&message));
-        self.input(link.1, Input::Message(message));
+        self.hosts.get_mut(&link.1).expect("a node").handle(Input::Message(message));
+        if turn_ends {
+            self.drain(link.1);
+        }
     }
 
     /// `cut 1-2 1->3`, the same for heal; `cut 1` and `heal 1` for all links of node 1.
@@ -443,7 +451,7 @@ impl World {
                 };
                 while let Some(place) = self.network.iter().position(among) {
                     let message = self.network.remove(place);
-                    self.deliver(message);
+                    self.deliver(message, true);
                     moved = true;
                 }
                 let host = self.hosts.get_mut(&id).expect("a node");

@@ -1,0 +1,186 @@
+//! What comes from outside may be anything that can be decoded. It must never end the process.
+
+use std::time::Duration;
+
+use raft_node::model::{
+    Append, AppendReply, Body, Boot, Configuration, EntryHeader, EntryKind, Incarnation, Index,
+    LogId, LogTime, Member, Message, PeerLevel, Round, Standing, Term,
+};
+use raft_node::raft::{Input, RoleKind, Token};
+
+use super::fuzz::Chance;
+use super::host::{Host, Stored, batch_of, config, encode, founded, member, seat};
+
+struct Stranger<'a> {
+    chance: &'a mut Chance,
+    host: &'a Host,
+}
+
+impl Stranger<'_> {
+    /// Numbers at the edges, and around those that mean something to the node.
+    fn number(&mut self, meant: u64) -> u64 {
+        let near = meant.saturating_add(self.chance.below(4)).saturating_sub(2);
+        self.chance.pick(&[0, 1, near, near, near, meant, meant, u64::MAX - 1, u64::MAX])
+    }
+
+    fn index(&mut self) -> Index {
+        let status = self.host.raft().status();
+        let meant = self.chance.pick(&[status.last.index, status.commit, status.durable]);
+        Index(self.number(meant.0))
+    }
+
+    /// Mostly the node's own, so that what it is in the term gets to matter.
+    fn term(&mut self) -> Term {
+        let own = self.host.raft().status().term.0;
+        match self.chance.below(80) {
+            0..=1 => Term(self.number(own)),
+            2 => Term(own + (1 << 20)),
+            _ => Term(own),
+        }
+    }
+
+    fn id(&mut self) -> LogId {
+        let held = self.index();
+        match self.host.entry(held) {
+            Some(entry) if !self.chance.one_in(4) => entry.header.id,
+            _ => LogId::new(self.term(), held),
+        }
+    }
+
+    fn member(&mut self) -> Member {
+        let known = member(self.chance.pick(&[1, 2, 2, 2, 3, 3, 9]));
+        if self.chance.one_in(20) {
+            return Member { incarnation: Incarnation(self.number(1).into()), ..known };
+        }
+        known
+    }
+
+    fn entries(&mut self, prev: LogId, term: Term) -> Vec<Stored> {
+        let after = if self.chance.one_in(20) { self.index() } else { prev.index };
+        let count = self.chance.below(4);
+        let indexes = (1..=count).map_while(|behind| after.0.checked_add(behind));
+        let first = if self.chance.one_in(2) { prev.term } else { term };
+        indexes.map(|index| self.entry(LogId::new(first, Index(index)))).collect()
+    }
+
+    fn entry(&mut self, id: LogId) -> Stored {
+        let kind = self.chance.pick(&[
+            EntryKind::NOOP,
+            EntryKind::FOUNDING,
+            EntryKind::CONFIGURATION,
+            EntryKind::CONFIGURATION,
+            EntryKind::COMMAND,
+            EntryKind(99),
+        ]);
+        let standings = [Standing::Learner, Standing::Voter, Standing::Incoming, Standing::Demoted];
+        let seats = (1..=self.chance.below(5) as u16)
+            .map(|id| seat(id, self.chance.pick(&standings)))
+            .collect();
+        let payload = match self.chance.below(4) {
+            0 => vec![7; self.chance.below(40) as usize],
+            _ => encode(&Configuration::new(seats)),
+        };
+        Stored { header: EntryHeader { kind, id, time: LogTime(self.number(5)) }, payload }
+    }
+
+    fn reply(&mut self) -> AppendReply {
+        let (matched, durable) = (self.index(), self.index());
+        match self.chance.below(3) {
+            0 => AppendReply::Accepted { matched, durable },
+            1 => AppendReply::Busy { matched, durable },
+            _ => AppendReply::Conflict { rejected: matched, hint: self.id() },
+        }
+    }
+
+    fn body(&mut self, term: Term) -> Body {
+        let (last, granted) = (self.id(), !self.chance.one_in(4));
+        let candidate_term = Term(self.number(term.0.saturating_add(1)));
+        let round = Round(self.number(2));
+        match self.chance.below(9) {
+            0 => Body::PreVote { candidate_term, last },
+            1 => Body::PreVoteReply { candidate_term, granted },
+            2 => Body::Vote { last, transfer: self.chance.one_in(2) },
+            3 => Body::VoteReply { granted },
+            4 => {
+                let entries = self.entries(last, term);
+                let batch = (!entries.is_empty()).then(|| batch_of(&entries));
+                Body::Append(Append { prev: last, commit: self.index(), batch })
+            }
+            5 => Body::AppendReply(self.reply()),
+            6 => {
+                let boot = Boot(self.number(1));
+                let level = PeerLevel { member: self.member(), matched: self.index(), boot };
+                Body::Heartbeat { round, commit: self.index(), levels: vec![level] }
+            }
+            7 => Body::HeartbeatReply { round, matched: self.index(), durable: self.index() },
+            _ => Body::TimeoutNow,
+        }
+    }
+
+    fn message(&mut self) -> Message {
+        let term = self.term();
+        let to = if self.chance.one_in(30) { self.member() } else { self.host.me() };
+        Message { from: self.member(), to, term, body: self.body(term) }
+    }
+}
+
+fn one_step(chance: &mut Chance, host: &mut Host, token: Token) {
+    match chance.below(17) {
+        0..=8 => {
+            let message = Stranger { chance, host }.message();
+            host.handle(Input::Message(message));
+        }
+        9..=10 => host.persist(1 + chance.below(3) as usize),
+        11 => host.advance(Duration::from_millis(chance.below(60))),
+        12 => host.propose(token, vec![0; chance.below(60) as usize]),
+        13 => host.handle(Input::Read(token)),
+        14 => {
+            let peer = Stranger { chance, host }.member();
+            let boot = Boot(chance.pick(&[0, 1, u64::MAX]));
+            host.handle(match chance.below(4) {
+                0 => Input::Connected { peer, boot },
+                1 => Input::Disconnected(peer),
+                2 => Input::Transfer { token, to: None },
+                _ => Input::Seat { token, member: peer, address: "there:1".to_owned() },
+            });
+        }
+        15 => host.read_log(),
+        _ if chance.one_in(4) => host.handle(Input::Campaign),
+        _ => host.handle(Input::Tick),
+    }
+}
+
+#[test]
+fn no_message_ends_the_process() {
+    let mut seen = [0_usize; 4];
+    for seed in 0..150 {
+        let mut chance = Chance(seed);
+        let seats = (1..=3).map(|id| seat(id, Standing::Voter));
+        let configuration = Configuration::new(seats.collect());
+        let mut disk = founded(&configuration);
+        if chance.one_in(3) {
+            disk.base = LogId::new(Term(2), Index(7));
+            (disk.base_configuration, disk.hard_state.term) = (configuration, disk.base.term);
+            disk.entries.clear();
+        }
+        let mut config = config(member(1));
+        config.pre_vote = chance.one_in(2);
+        config.max_inflight_messages = chance.pick(&[1, 16]);
+        config.max_unpersisted_bytes = chance.pick(&[100, 1 << 20]);
+        config.recent_bytes = chance.pick(&[100, 1 << 20]);
+        let mut host = Host::new(config, disk);
+        host.start(seed);
+        for step in 0..600 {
+            one_step(&mut chance, &mut host, Token(step));
+            if chance.one_in(2) {
+                host.drain(|_, _| {});
+                host.outbox.clear();
+            }
+            seen[host.raft().status().role as usize] += 1;
+        }
+    }
+    for role in [RoleKind::Follower, RoleKind::PreCandidate, RoleKind::Candidate, RoleKind::Leader]
+    {
+        assert!(seen[role as usize] > 1000, "{role:?} too seldom: {seen:?}");
+    }
+}
