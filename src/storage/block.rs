@@ -4,6 +4,8 @@ use byteorder::{ByteOrder, LittleEndian};
 
 use crate::model::{Index, LogId, Term};
 
+use super::page::MAX_COUNTER;
+
 /// The length of a block's head. Its entries follow at once.
 pub(super) const BLOCK_HEAD_BYTES: usize = 64;
 
@@ -52,6 +54,9 @@ impl BlockHead {
         }
         let index = Index(LittleEndian::read_u64(&head[32..40]));
         let term = Term(LittleEndian::read_u64(&head[40..48]));
+        if index.0 > MAX_COUNTER {
+            return None;
+        }
         Some(BlockHead {
             offset,
             before: LogId { term, index },
@@ -73,7 +78,7 @@ impl BlockHead {
 
     /// The last index that the block gives the log.
     pub(super) fn last_index(&self) -> Index {
-        Index(self.before.index.0.saturating_add(u64::from(self.count)))
+        self.before.index + u64::from(self.count)
     }
 }
 

@@ -13,8 +13,8 @@ use crate::model::{Incarnation, Index, NodeId};
 pub enum StorageError {
     /// An operation of the file system failed.
     #[error(
-        "{}: {action}: {source}; what was acknowledged before is on disk, nothing later is: look at \
-         the kernel's log, replace the disk or free it, and start the node again",
+        "{}: {action}: {source}; the disk failed, and the node stops: all that it acknowledged was \
+         synced before. Look at the kernel's log, put the disk right, and start the node again",
         path.display()
     )]
     Disk {

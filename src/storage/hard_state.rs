@@ -9,7 +9,7 @@ use crate::model::{Boot, ByteReader, HardState, Incarnation, Member, NodeId, Ter
 
 use super::identity::{Identity, replace_file};
 use super::layout::Layout;
-use super::page::{PAGE_BYTES, PageFault, PageKind};
+use super::page::{PAGE_BYTES, PageFault, PageKind, counter};
 use super::{Access, Corruption, Disk, DiskFile, StorageError};
 
 /// The page's kind.
@@ -79,16 +79,14 @@ impl Record {
         let (flags, body) = PAGE.open(page)?;
         let mut reader = ByteReader::new(body);
         let identity = Identity::take(flags, &mut reader)?;
-        let sequence = reader.u64("sequence")?;
-        let boot = Boot(reader.u64("boot")?);
-        let term = Term(reader.u64("term")?);
+        let sequence = counter(&mut reader, "sequence")?;
+        let boot = Boot(counter(&mut reader, "boot")?);
+        let term = Term(counter(&mut reader, "term")?);
         let incarnation = Incarnation(reader.u128("vote's incarnation")?);
         let vote = NodeId::new(reader.u16("vote's node")?).map(|id| Member { id, incarnation });
         reader.take("reserved", 6)?;
-        let floor = Floor {
-            ordinal: reader.u64("floor's ordinal")?,
-            offset: reader.u64("floor's offset")?,
-        };
+        let ordinal = counter(&mut reader, "floor's ordinal")?;
+        let floor = Floor { ordinal, offset: reader.u64("floor's offset")? };
         let hard_state = HardState { term, vote };
         Ok(Record { sequence, identity, boot, hard_state, floor, clean: flags & CLEAN != 0 })
     }

@@ -3,7 +3,7 @@
 //! The layout of the first 16 bytes is the same in all formats of all versions, so that a newer
 //! format can be told from damage.
 
-use crate::model::Malformed;
+use crate::model::{ByteReader, Malformed};
 
 /// The length of a page.
 pub(super) const PAGE_BYTES: usize = 4096;
@@ -24,6 +24,20 @@ pub(super) enum PageFault {
     Newer { found: u16, supported: u16 },
     #[error(transparent)]
     Malformed(#[from] Malformed),
+}
+
+/// The highest number that a counter on disk may have. No living cluster reaches it, and below it
+/// nothing overflows that is computed from it.
+pub(super) const MAX_COUNTER: u64 = 1 << 62;
+
+/// Reads a number that counts something.
+pub(super) fn counter(reader: &mut ByteReader<'_>, field: &'static str) -> Result<u64, Malformed> {
+    let offset = reader.offset();
+    let found = reader.u64(field)?;
+    if found > MAX_COUNTER {
+        return Err(Malformed::TooLarge { field, offset, found, bound: MAX_COUNTER });
+    }
+    Ok(found)
 }
 
 /// One kind of page.

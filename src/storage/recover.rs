@@ -13,7 +13,7 @@ use super::log_map::LogMap;
 use super::page::{PAGE_BYTES, PageFault};
 use super::scan::{BlockFound, Fault, SegmentScan, Window, look_behind, scan};
 use super::segment::SegmentHead;
-use super::{Access, Corruption, Disk, StorageError, TornTail};
+use super::{Access, Corruption, Disk, DiskFile, StorageError, TornTail};
 
 /// What the log was found to hold, up to the first damage.
 #[derive(Debug)]
@@ -134,12 +134,13 @@ impl<D: Disk> Walk<'_, D> {
 
     fn head(&self, name: &str) -> Result<Result<SegmentHead, PageFault>, StorageError> {
         let (file, path) = self.open(name)?;
-        let mut window = Window::new(&file, path.clone())?;
-        let page = window.get(0, PAGE_BYTES)?;
-        if page.len() < PAGE_BYTES {
+        let length = file.length().map_err(StorageError::disk("look at", &path))?;
+        if length < PAGE_BYTES as u64 {
             return Ok(Err(PageFault::Empty));
         }
-        let head = SegmentHead::decode(page);
+        let mut page = vec![0; PAGE_BYTES];
+        file.read_at(0, &mut page).map_err(StorageError::disk("read", &path))?;
+        let head = SegmentHead::decode(&page);
         if let Err(PageFault::Newer { found, supported }) = head {
             return Err(StorageError::Newer { path, what: "a segment", found, supported });
         }

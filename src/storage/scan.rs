@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::model::{
     ByteReader, Configuration, ENTRY_FORMAT, EntryError, EntryKind, EntryRef, Founding, Index,
-    LogId, LogTime, Term, TermRun,
+    LogId, LogTime, MAX_ENTRY_BYTES, Term, TermRun,
 };
 
 use super::block::{BLOCK_HEAD_BYTES, BlockHead};
@@ -134,8 +134,7 @@ fn read_block<F: DiskFile>(
     ordinal: u64,
     head: BlockHead,
 ) -> Result<Result<BlockFound, Fault>, StorageError> {
-    let first = head.before.index.0.saturating_add(1);
-    let entries = (head.count > 0).then(|| (Index(first), head.last_index()));
+    let entries = (head.count > 0).then(|| (head.before.index + 1, head.last_index()));
     let fault =
         |offset, what: String, certain| Ok(Err(Fault::Entries { entries, offset, what, certain }));
     if head.end() > window.length() {
@@ -155,7 +154,7 @@ fn read_block<F: DiskFile>(
             [a, b, c, d] => u32::from_le_bytes([*a, *b, *c, *d]) as usize,
             _ => return fault(at, "its entries end too early".to_owned(), true),
         };
-        let entry = match EntryRef::read(window.get(at, left.min(length))?) {
+        let entry = match EntryRef::read(window.get(at, left.min(length).min(MAX_ENTRY_BYTES))?) {
             Ok(entry) => entry,
             Err(EntryError::Format(found)) => {
                 let (found, supported) = (u16::from(found), u16::from(ENTRY_FORMAT));

@@ -6,7 +6,7 @@ use crate::model::{ByteReader, Index, LogId, Term};
 
 use super::identity::Identity;
 use super::layout::segment_name;
-use super::page::{PAGE_BYTES, PageFault, PageKind};
+use super::page::{PAGE_BYTES, PageFault, PageKind, counter};
 
 /// The page's kind.
 pub(super) const PAGE: PageKind = PageKind { magic: "RAFTSEGM", format: 1 };
@@ -60,9 +60,9 @@ impl SegmentHead {
         let (flags, body) = PAGE.open(page)?;
         let mut reader = ByteReader::new(body);
         let identity = Identity::take(flags, &mut reader)?;
-        let ordinal = reader.u64("ordinal")?;
-        let index = Index(reader.u64("index before")?);
-        let term = Term(reader.u64("term before")?);
+        let ordinal = counter(&mut reader, "ordinal")?;
+        let index = Index(counter(&mut reader, "index before")?);
+        let term = Term(counter(&mut reader, "term before")?);
         let salt = reader.u64("salt")?;
         let file_bytes = reader.u64("file length")?;
         let alignment = reader.u32("alignment")?;
@@ -76,7 +76,7 @@ impl SegmentHead {
 
     /// The name of the file.
     pub(super) fn file_name(&self) -> String {
-        segment_name(self.ordinal, Index(self.before.index.0.saturating_add(1)))
+        segment_name(self.ordinal, self.before.index + 1)
     }
 
     /// The first offset at or behind `offset` at which a block may begin.

@@ -96,7 +96,8 @@ pub enum FileWork {
         /// Stop before the entries exceed so many bytes, but give one at least.
         max_bytes: u64,
     },
-    /// Remove the segments that hold only entries up to this one.
+    /// Remove the segments that hold only entries up to this one, which a durable snapshot
+    /// covers, and those that a [`LogWork::Reset`] or [`LogWork::Refound`] has voided.
     RemoveThrough(Index),
 }
 

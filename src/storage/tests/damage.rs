@@ -7,7 +7,7 @@ use super::harness::{
 };
 use super::losable::LosableDisk;
 use crate::model::{HardState, Index, WriteSeq};
-use crate::storage::{ErrorClass, LogWork, OpenOptions, Recovered};
+use crate::storage::{ErrorClass, Inspection, LogWork, OpenOptions, Recovered, Verdict};
 
 /// Segments as short as they can be, so that every byte can have its turn.
 fn small() -> OpenOptions {
@@ -186,4 +186,51 @@ fn a_block_that_lies_at_another_place_than_it_was_written_for_is_none() {
         bytes[free..free + 512].copy_from_slice(&block);
     });
     assert_eq!(outcome(&moved), Ok((hard_state, log)));
+}
+
+/// Puts the right checksum on a page of 4 KiB, or on the head of a block.
+fn reseal(bytes: &mut [u8], at: usize, crc_at: usize, length: usize) {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&bytes[at..at + crc_at]);
+    hasher.update(&bytes[at + crc_at + 4..at + length]);
+    let crc = hasher.finalize();
+    bytes[at + crc_at..at + crc_at + 4].copy_from_slice(&crc.to_le_bytes());
+}
+
+#[test]
+fn absurd_numbers_with_right_checksums_end_in_an_answer() {
+    let (disk, _, _) = small_directory(false);
+    let values = [u64::MAX, u64::MAX / 2, 1 << 62, 1 << 40, 4096, 1, 0];
+    let mut sealed = Vec::new();
+    for path in disk.files() {
+        let bytes = disk.bytes(&path);
+        let pages = (0..bytes.len()).step_by(4096).filter(|&at| bytes[at..].starts_with(b"RAFT"));
+        sealed.extend(pages.map(|at| (path.clone(), at, 12, 4096, 16..136)));
+        if path.to_str().unwrap().ends_with(".seg") {
+            let blocks = (4096..bytes.len()).step_by(512);
+            let blocks = blocks.filter(|&at| bytes.get(at..at + 64).is_some_and(|b| b[0] != 0));
+            sealed.extend(blocks.map(|at| (path.clone(), at, 8, 64, 12..56)));
+        }
+    }
+    assert!(sealed.len() > 10);
+    for (path, at, crc_at, length, fields) in sealed {
+        for field in fields.step_by(4) {
+            for value in values {
+                let absurd = disk.copy();
+                absurd.damage(&path, |bytes| {
+                    bytes[at + field..at + field + 8].copy_from_slice(&value.to_le_bytes());
+                    reseal(bytes, at, crc_at, length);
+                });
+                let root = Path::new(super::harness::ROOT);
+                let inspection = Inspection::open(absurd.clone(), root).unwrap();
+                let verdict = inspection.verify().map(|found| found.verdict);
+                let refused = outcome(&absurd) == Err(ErrorClass::Corrupt);
+                // What files say of each other is judged by a start alone.
+                if refused && length == 64 {
+                    let note = format!("{} at {at}: field {field} = {value}", path.display());
+                    assert_eq!(verdict.unwrap(), Verdict::Corrupt, "{note}");
+                }
+            }
+        }
+    }
 }
