@@ -9,6 +9,9 @@ use crate::model::{Append, Batch, Index, LogId, Term};
 /// The most bytes of entries in a frame with more than one.
 const MOST_ENTRY_BYTES: usize = MAX_BULK_FRAME_BYTES - FRAME_HEADER_BYTES - APPEND_HEAD_BYTES;
 
+/// How much room for heads is made at a time.
+const HEADS_BYTES: usize = 4 << 10;
+
 /// Appends the head of an append's frame to `out`: everything but the entries.
 ///
 /// The bytes of the batch are to be sent right behind it. They carry their own checksums, made
@@ -40,6 +43,10 @@ const MOST_ENTRY_BYTES: usize = MAX_BULK_FRAME_BYTES - FRAME_HEADER_BYTES - APPE
 ///
 /// If the batch is longer than a frame may be: [`split_append`] gives none of those.
 pub fn encode_append_head(term: Term, append: &Append, out: &mut BytesMut) {
+    // Heads are split off one by one, so room for many of them is made at a time.
+    if out.capacity() - out.len() < FRAME_HEADER_BYTES + APPEND_HEAD_BYTES {
+        out.reserve(HEADS_BYTES);
+    }
     let frame = OpenFrame::begin(Kind::Append, out);
     out.put_u64_le(term.0);
     fields::put_log_id(append.prev, out);

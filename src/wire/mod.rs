@@ -15,6 +15,7 @@ mod error;
 mod fields;
 mod founding;
 mod frame;
+mod greeting;
 mod hello;
 mod peer;
 mod reader;

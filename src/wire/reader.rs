@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use bytes::BytesMut;
 
 use super::frame::FrameHeader;
-use super::hello::Greeting;
+use super::greeting::Greeting;
 use super::{Foreign, Frame, Hello, HelloAnswer, Purpose, Traffic, WireError};
 
 /// How much room the first read of a connection gets. It doubles while reads fill it.
@@ -232,7 +232,11 @@ impl FrameReader {
     fn make_room(&mut self) -> bool {
         let room = self.buffer.len() - self.filled;
         let Some(missing) = self.missing() else { return room >= LEAST_READ_BYTES };
-        if room < missing.min(LEAST_READ_BYTES) {
+        // Where little would be copied, a read gets half of its room at least, so that what is
+        // ready comes in one.
+        let little = self.filled <= LEAST_READ_BYTES;
+        let needed = if little { self.read_bytes / 2 } else { missing.min(LEAST_READ_BYTES) };
+        if room < needed {
             // A frame that is longer than one read gets room for as much again as has come of
             // it.
             let wanted = self.read_bytes.max(missing.min(self.filled));

@@ -57,8 +57,10 @@ fn every_flipped_bit_of_a_frame_is_noticed() {
         for bit in 0..bytes.len() * 8 {
             let mut damaged = bytes.to_vec();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            // A length that grew must not reach into what follows unnoticed.
-            damaged.resize(bytes.len() + 70_000, 0);
+            if bit < 32 {
+                // A length that grew must not reach into what follows unnoticed.
+                damaged.resize(bytes.len() + 70_000, 0);
+            }
             let read = read_one(traffic, &damaged);
             assert!(matches!(read, Err(_) | Ok(None)), "{name}, bit {bit}: {read:?}");
         }

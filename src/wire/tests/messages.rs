@@ -1,5 +1,6 @@
 //! What messages may say: rules between fields, and how entries are cut into frames.
 
+use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::samples::{
@@ -147,6 +148,19 @@ fn the_largest_entry_fits_into_a_frame_alone() {
         let body = Body::Append(append);
         assert!(read == Ok(Some(Incoming::Message { term: Term(1), body })));
     }
+}
+
+#[test]
+fn heads_that_are_split_off_share_their_memory() {
+    let append = split_append(log_id(1, 4), Index(0), batch(&[(1, 5)])).next().unwrap();
+    let mut heads = BytesMut::new();
+    let mut made = Vec::new();
+    for _ in 0..90 {
+        encode_append_head(Term(1), &append, &mut heads);
+        made.push(heads.split().freeze());
+    }
+    let adjoin = |pair: &&[Bytes]| pair[0].as_ptr_range().end == pair[1].as_ptr();
+    assert!(made.windows(2).filter(adjoin).count() >= 88, "a head has memory of its own");
 }
 
 proptest! {

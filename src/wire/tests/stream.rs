@@ -276,6 +276,29 @@ fn nothing_more_is_read_than_there_is_room_for_until_frames_are_taken() {
     assert_eq!(taken, vec![Incoming::Request(request); 1_000]);
 }
 
+#[test]
+fn a_busy_connection_gets_room_for_much_at_a_time() {
+    let (one, request) = long_request(300);
+    let mut reader = FrameReader::behind_greeting(Traffic::Requests);
+    let mut smallest = usize::MAX;
+    for turn in 0..100 {
+        let mut socket = Socket::new(one.repeat(90).into(), []);
+        let mut taken = Vec::new();
+        let mut fills = 0;
+        while taken.len() < 90 {
+            fills += 1;
+            reader.fill(&mut socket, 1 << 20).unwrap();
+            taken.extend(take_all(&mut reader));
+        }
+        assert_eq!(taken, vec![Incoming::Request(request.clone()); 90]);
+        if turn > 10 {
+            assert!(fills <= 2, "{fills} reads for what was ready at once");
+            smallest = smallest.min(socket.most_room);
+        }
+    }
+    assert!(smallest >= 32 << 10, "{smallest}");
+}
+
 /// The frame of a request whose command has so many bytes.
 fn long_request(bytes: usize) -> (Bytes, Request) {
     let body = RequestBody::Write(vec![7; bytes].into());
