@@ -21,6 +21,10 @@ use child::Child;
 /// How much longer than `ShutdownTimeout` the nodes may take to stop before they are killed.
 const STOP_RESERVE: Duration = Duration::from_secs(5);
 
+/// A second signal so soon after the first is the same request: whoever signals a process and
+/// its group, as `timeout` does, reaches it twice.
+const ONE_REQUEST: Duration = Duration::from_millis(200);
+
 /// What happens to the supervisor.
 enum Happening {
     /// A signal came.
@@ -86,6 +90,14 @@ fn forward_signals(sender: Sender<Happening>) -> io::Result<()> {
     Ok(())
 }
 
+#[derive(Clone, Copy)]
+struct Stopping {
+    /// When they were told.
+    since: Instant,
+    /// When those that still run are killed.
+    kill_at: Instant,
+}
+
 struct Supervisor {
     /// The nodes' processes, those that have ended included.
     children: Vec<Child>,
@@ -93,8 +105,8 @@ struct Supervisor {
     kill_after: Duration,
     /// Whether there was a terminal at the start.
     has_terminal: bool,
-    /// When the nodes that still run are killed, once they have been told to stop.
-    stopping: Option<Instant>,
+    /// Once the nodes have been told to stop.
+    stopping: Option<Stopping>,
     exit: u8,
 }
 
@@ -126,7 +138,9 @@ impl Supervisor {
         while self.children.iter().any(Child::runs) {
             let happening = match self.stopping {
                 None => happenings.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(at) => happenings.recv_timeout(at.saturating_duration_since(Instant::now())),
+                Some(Stopping { kill_at, .. }) => {
+                    happenings.recv_timeout(kill_at.saturating_duration_since(Instant::now()))
+                }
             };
             match happening {
                 Ok(Happening::Signal(signal)) => self.signalled(signal),
@@ -141,14 +155,15 @@ impl Supervisor {
     fn signalled(&mut self, signal: i32) {
         // A terminal that was closed says SIGHUP, too. Then nobody is left who could say stop.
         let hung_up = self.has_terminal && !terminal::is_attached();
-        match signal {
-            SIGHUP if !hung_up => {
+        match (signal, self.stopping) {
+            (SIGHUP, _) if !hung_up => {
                 info!("reload");
                 self.signal_all(Signal::HUP);
             }
-            _ if self.stopping.is_some() => self.kill("told so a second time"),
-            SIGINT => self.stop(Signal::INT),
-            _ => self.stop(Signal::TERM),
+            (SIGINT, None) => self.stop(Signal::INT),
+            (_, None) => self.stop(Signal::TERM),
+            (_, Some(stopping)) if stopping.since.elapsed() < ONE_REQUEST => {}
+            (_, Some(_)) => self.kill("told so a second time"),
         }
     }
 
@@ -156,7 +171,8 @@ impl Supervisor {
         if self.has_terminal {
             eprintln!("SHUTTING DOWN, PLEASE WAIT FOR FULL STOP");
         }
-        self.stopping = Some(Instant::now() + self.kill_after);
+        let since = Instant::now();
+        self.stopping = Some(Stopping { since, kill_at: since + self.kill_after });
         self.signal_all(signal);
     }
 
@@ -164,7 +180,10 @@ impl Supervisor {
     fn kill(&mut self, reason: &str) {
         let left = self.children.iter().filter(|child| child.runs()).count();
         warn!(nodes = left, reason; "killed");
-        self.stopping = Some(Instant::now() + self.kill_after);
+        if let Some(stopping) = &mut self.stopping {
+            // What even this doesn't end waits for a disk, and is killed again.
+            stopping.kill_at = Instant::now() + self.kill_after;
+        }
         self.signal_all(Signal::KILL);
     }
 

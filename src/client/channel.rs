@@ -110,6 +110,11 @@ impl Channel {
     }
 
     /// Gathers a change.
+    ///
+    /// # Panics
+    ///
+    /// If the command is longer than [`MAX_COMMAND_BYTES`](crate::kv::MAX_COMMAND_BYTES) by more
+    /// than a little, so that no frame can hold it.
     pub fn change(&mut self, id: u64, timeout: Duration, command: &Command<'_>) {
         self.scratch.clear();
         command.encode(&mut self.scratch);
@@ -132,6 +137,17 @@ impl Channel {
         self.scratch.clear();
         query.encode(&mut self.scratch);
         encode_read(id, milliseconds(timeout), consistency, &self.scratch, &mut self.output);
+    }
+
+    /// Gathers a question that is encoded already.
+    pub(super) fn encoded_question(
+        &mut self,
+        id: u64,
+        timeout: Duration,
+        consistency: Consistency,
+        query: &[u8],
+    ) {
+        encode_read(id, milliseconds(timeout), consistency, query, &mut self.output);
     }
 
     /// Gathers a request of another kind.

@@ -165,7 +165,7 @@ mod tests {
     fn nodes_that_name_each_other_for_ever_end_in_pauses() {
         let mut finder = finder();
         let mut pauses = 0;
-        for step in 0..1000 {
+        for _ in 0..1000 {
             match finder.step() {
                 Step::Ask(asked) => {
                     let other = if asked.address.port == 1 { 2 } else { 1 };
@@ -173,8 +173,9 @@ mod tests {
                 }
                 Step::Pause(_) => pauses += 1,
             }
-            assert!(step < 8 || pauses > step / 8, "{pauses} pauses in {step} steps");
         }
+        // Three in turn and one that is named, then a pause.
+        assert!(pauses >= 1000 / 5, "{pauses} pauses");
     }
 
     #[test]

@@ -8,8 +8,8 @@
 //! A request ends in one of three ways: done, [`Failure::Refused`] (certainly without effect), or
 //! [`Failure::Unknown`]. Nothing is called failed that may yet be done.
 
+mod blocking;
 mod channel;
-mod client;
 mod dial;
 mod endpoint;
 mod finder;
@@ -22,8 +22,8 @@ mod session;
 mod survey;
 mod values;
 
+pub use blocking::Client;
 pub use channel::{Channel, ChannelEvent, Greeting};
-pub use client::Client;
 pub use dial::resolve;
 pub use endpoint::{Endpoint, EndpointError};
 pub use options::Options;
@@ -31,3 +31,6 @@ pub use outcome::{Attempt, AttemptResult, Done, Doubt, Failure, Reason, Refused,
 pub use pipeline::{Pipeline, Received, Ticket};
 pub use survey::survey;
 pub use values::{Changed, Page, Record, Sum, Swap, Value};
+
+#[cfg(test)]
+mod tests;

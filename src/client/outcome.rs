@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use super::Endpoint;
-use crate::kv::Refusal;
+use crate::kv::{MAX_COMMAND_BYTES, MAX_SESSION_NAME_BYTES, Refusal};
 use crate::model::{Index, LogId, LogTime, Malformed};
 use crate::wire::{HelloRefusal, RefusalCode};
 
@@ -105,9 +105,15 @@ pub enum Reason {
     /// The store refused it when its turn came.
     #[error("{0}")]
     Store(Refusal),
-    /// It can't be a request: something is too long, or empty where it mustn't be.
-    #[error("{0}; nothing was sent")]
-    Request(&'static str),
+    /// It is longer than any node takes.
+    #[error("the request has {bytes} bytes, {MAX_COMMAND_BYTES} are allowed; nothing was sent")]
+    TooLarge {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// A session can't have such a name.
+    #[error("a session's name has 1 to {MAX_SESSION_NAME_BYTES} bytes; nothing was sent")]
+    SessionName,
     /// What the node answered isn't an answer to this request.
     #[error("the answer can't be read: {0}")]
     Answer(Malformed),

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::blocking::{
+    LEAST_ANSWER, LONGEST_CONNECT, Opened, check_length, named, refused_by_store, waits,
+};
 use super::channel::{ChannelEvent, Greeting};
-use super::client::{LEAST_ANSWER, LONGEST_CONNECT, Opened, named, refused_by_store, waits};
 use super::finder::{Finder, Step, jittered};
 use super::link::Link;
 use super::run::Run;
@@ -115,6 +117,10 @@ impl Pipeline {
         let session = Some(self.session.part(number, lowest));
         let mut encoded = self.spare.pop().unwrap_or_default();
         Command::Change { session, operation: *operation }.encode(&mut encoded);
+        if let Err(failure) = check_length(&encoded) {
+            self.ready.push_back((Ticket(number), Err(failure)));
+            return Some(Ticket(number));
+        }
         if let Some(link) = &mut self.link {
             link.channel.encoded_change(number, self.options.timeout, &encoded);
         }

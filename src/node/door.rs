@@ -16,8 +16,8 @@ use crate::wire::{
     VersionRange,
 };
 
-/// The feature levels that this program supports.
-const FEATURES: VersionRange = VersionRange { lowest: 1, highest: FEATURE_LEVEL };
+/// The feature levels that this program supports; a cluster begins at 0.
+const FEATURES: VersionRange = VersionRange { lowest: 0, highest: FEATURE_LEVEL };
 
 /// A log that holds no more than the founding entry binds nobody.
 const FOUNDING: Index = Index(1);

@@ -69,6 +69,9 @@ pub struct StatusReply {
     pub log_bytes: u64,
     /// In how many segments.
     pub segments: u32,
+    /// How many writes of its log were made since it was started; each makes everything durable
+    /// that was ready by then.
+    pub writes: u64,
     /// What keeps its log.
     pub storage: StorageKind,
     /// Whether its disk does what it should.
@@ -252,6 +255,7 @@ fn put_log(status: &StatusReply, out: &mut BytesMut) {
     out.put_u64_le(status.snapshot_time.0);
     out.put_u64_le(status.log_bytes);
     out.put_u32_le(status.segments);
+    out.put_u64_le(status.writes);
 }
 
 fn put_storage_and_state(status: &StatusReply, out: &mut BytesMut) {
@@ -309,6 +313,7 @@ pub(super) fn read(reader: &mut ByteReader<'_>) -> Result<StatusReply, Malformed
         snapshot_time: fields::log_time(reader, "snapshot time")?,
         log_bytes: reader.u64("log bytes")?,
         segments: reader.u32("segments")?,
+        writes: reader.u64("writes")?,
         storage: read_storage(reader)?,
         disk_ok: reader.bool("disk ok")?,
         sync_p99: fields::duration_or_none(reader, ["synced at all", "sync p99"])?,

@@ -45,6 +45,7 @@ pub(super) struct Facts {
     role_since: Time,
     log_bytes: u64,
     segments: u32,
+    writes: u64,
 }
 
 impl Facts {
@@ -54,6 +55,7 @@ impl Facts {
             role_since: now,
             log_bytes: about.log_bytes,
             segments: about.segments,
+            writes: 0,
         }
     }
 
@@ -67,6 +69,7 @@ impl Facts {
     pub(super) fn log_done(&mut self, report: &LogReport) {
         if let LogDone::Written { bytes, rotated, .. } = report.done {
             self.log_bytes += bytes;
+            self.writes += 1;
             self.segments += u32::from(rotated != Rotated::No);
         }
     }
@@ -119,6 +122,7 @@ impl Driver {
             snapshot_time: LogTime(0),
             log_bytes: self.facts.log_bytes,
             segments: self.facts.segments,
+            writes: self.facts.writes,
             storage: self.about.storage,
             disk_ok: self.disk_is_ok(),
             sync_p99: self.log.sync_p99(),

@@ -66,6 +66,7 @@ impl Server {
             snapshot_time: LogTime(0),
             log_bytes: 0,
             segments: 0,
+            writes: 0,
             storage: about.storage,
             disk_ok: true,
             sync_p99: None,

@@ -252,6 +252,7 @@ pub(super) fn status() -> StatusReply {
         snapshot_time: LogTime(0),
         log_bytes: 33_554_432,
         segments: 1,
+        writes: 40,
         storage: StorageKind::Synced,
         disk_ok: true,
         sync_p99: Some(Duration::from_micros(450)),

@@ -36,7 +36,8 @@ fn refused(refused: &Refused, context: &Context) -> CliError {
         Reason::Node { code, text } => by_node(*code, text, context),
         Reason::Door { code, text } => at_door(*code, text),
         Reason::Store(refusal) => by_store(*refusal),
-        Reason::Request(_) => CliError::new(Code::BadRequest, text),
+        Reason::TooLarge { .. } => CliError::new(Code::TooLarge, text),
+        Reason::SessionName => CliError::usage(text).hint("see --client-id"),
         Reason::Answer(_) => CliError::new(Code::Corrupt, text)
             .hint("raft-ctl and the nodes may be of different versions; nothing was changed"),
     }
@@ -54,6 +55,8 @@ fn cannot_connect(tried: &[Attempt]) -> CliError {
 
 /// One line for each node that was tried.
 fn lines(tried: &[Attempt]) -> Vec<String> {
+    let mut tried: Vec<&Attempt> = tried.iter().collect();
+    tried.sort_by_key(|attempt| &attempt.endpoint);
     tried.iter().map(|attempt| format!("{}  {}", attempt.endpoint, attempt.result)).collect()
 }
 

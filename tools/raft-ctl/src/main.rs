@@ -55,8 +55,12 @@ fn refuse(error: &clap::Error) -> Exit {
                 let text = error.render().to_string();
                 let message = text.lines().next().unwrap_or_default();
                 let message = message.strip_prefix("error: ").unwrap_or(message);
+                let mut usage = CliError::usage(message);
+                if let Some(tip) = text.lines().find_map(|line| line.trim().strip_prefix("tip: ")) {
+                    usage = usage.hint(tip);
+                }
                 // As above.
-                let _ = writeln!(io::stdout(), "{}", CliError::usage(message).json());
+                let _ = writeln!(io::stdout(), "{}", usage.json());
             }
             Exit::Usage
         }

@@ -34,19 +34,29 @@ pub(crate) enum Consistency {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The configuration that names the nodes [./raft.ini, /etc/raft/raft.ini]
-    #[arg(short, long, global = true, value_name = "FILE", env = "RAFT_CONFIG", hide_env = true)]
-    pub(crate) config: Option<PathBuf>,
-
-    /// The nodes to speak to, instead of those of the configuration
+    /// Where the nodes are named [raft.ini]
     #[arg(
         short,
         long,
         global = true,
-        value_name = "HOST:PORT,...",
+        value_name = "FILE",
+        env = "RAFT_CONFIG",
+        hide_env = true,
+        long_help = "The configuration that names the nodes [./raft.ini, else /etc/raft/raft.ini]"
+    )]
+    pub(crate) config: Option<PathBuf>,
+
+    /// HOST:PORT,... of nodes, instead of the file's
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "LIST",
         value_delimiter = ',',
         env = "RAFT_ENDPOINTS",
-        hide_env = true
+        hide_env = true,
+        long_help = "The nodes to speak to, as HOST:PORT,HOST:PORT, instead of those of the \
+                     configuration. The other nodes are found through any of them."
     )]
     pub(crate) endpoints: Vec<String>,
 
@@ -54,7 +64,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, value_name = "N", env = "RAFT_NODE", hide_env = true)]
     pub(crate) node: Option<String>,
 
-    /// What the output is made for: text or json
+    /// text or json
     #[arg(
         short,
         long,
@@ -66,7 +76,7 @@ pub(crate) struct Global {
     )]
     pub(crate) output: Option<Format>,
 
-    /// Print JSON; short for --output json
+    /// Short for --output json
     #[arg(
         long,
         global = true,
@@ -89,18 +99,21 @@ pub(crate) struct Global {
     )]
     pub(crate) timeout: Option<Duration>,
 
-    /// How fresh a read must be: linearizable, lease or stale
+    /// linearizable (default), lease or stale reads
     #[arg(
         long,
         global = true,
         value_name = "HOW",
         hide_possible_values = true,
         env = "RAFT_CONSISTENCY",
-        hide_env = true
+        hide_env = true,
+        long_help = "How fresh reads must be. linearizable (the default): everything that was \
+                     done before the read began. lease: the same, relying on the clocks. stale: \
+                     what one node has, which works without a leader."
     )]
     pub(crate) consistency: Option<Consistency>,
 
-    /// The session of an exactly-once request
+    /// Session of an exactly-once request
     #[arg(
         long,
         global = true,
@@ -114,7 +127,7 @@ pub(crate) struct Global {
     )]
     pub(crate) client_id: Option<String>,
 
-    /// The number of an exactly-once request in its session, from 1
+    /// Number of that request, from 1
     #[arg(
         long,
         global = true,

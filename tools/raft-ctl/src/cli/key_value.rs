@@ -58,14 +58,12 @@ pub(crate) struct DeleteArgs {
 pub(crate) struct CasArgs {
     /// The key
     pub(crate) key: OsString,
-    /// The value that is expected, and the one to put in its place
-    #[arg(
-        required = true,
-        num_args = 1..=2,
-        value_names = ["OLD", "NEW"],
-        allow_negative_numbers = true
-    )]
-    pub(crate) values: Vec<OsString>,
+    /// The value that is expected; with --absent or --version, the new one
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) old: OsString,
+    /// The value to put in its place
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) new: Option<OsString>,
     /// Only if there is no such key
     #[arg(long, conflicts_with = "version")]
     pub(crate) absent: bool,

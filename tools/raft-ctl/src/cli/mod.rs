@@ -30,7 +30,6 @@ use clap::{Parser, Subcommand};
     name = "raft-ctl",
     version,
     max_term_width = 80,
-    propagate_version = true,
     disable_help_subcommand = true,
     after_help = AFTER_HELP,
     override_usage = "raft-ctl [OPTIONS] COMMAND"
@@ -140,4 +139,41 @@ pub(crate) enum Command {
     /// directory, a round trip over loopback), so that the result can be read as a share of
     /// them. The keys written begin with "bench:" and stay.
     Bench(BenchArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn check(command: &mut clap::Command, path: &str) {
+        for help in [command.render_help(), command.render_long_help()] {
+            for line in help.to_string().lines() {
+                assert!(line.chars().count() <= 80, "{path}: {line}");
+            }
+        }
+        for below in command.get_subcommands_mut() {
+            let path = format!("{path} {}", below.get_name());
+            check(below, &path);
+        }
+    }
+
+    #[test]
+    fn every_help_fits_eighty_columns() {
+        let mut command = Cli::command();
+        command.build();
+        check(&mut command, "raft-ctl");
+    }
+
+    #[test]
+    fn every_global_option_has_its_variable() {
+        let mut command = Cli::command();
+        command.build();
+        for argument in command.get_arguments().filter(|argument| argument.is_global_set()) {
+            let Some(long) = argument.get_long() else { continue };
+            let expected = format!("RAFT_{}", long.to_uppercase().replace('-', "_"));
+            let variable = argument.get_env().and_then(|variable| variable.to_str());
+            assert_eq!(variable, Some(expected.as_str()));
+        }
+    }
 }

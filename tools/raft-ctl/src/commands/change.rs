@@ -1,5 +1,7 @@
 //! `put`, `del`, `cas`, `incr`: one key is changed.
 
+use std::ffi::OsString;
+
 use raft_node::client::{Client, Done, Swap};
 use raft_node::kv::Expected;
 use serde::Serialize;
@@ -114,25 +116,23 @@ pub(crate) fn delete(
 
 pub(crate) fn cas(args: &CasArgs, context: &Context, out: &mut Output) -> Result<Exit, CliError> {
     let key = input::key(&args.key)?;
-    let mut values = Vec::with_capacity(2);
-    if args.values.iter().filter(|value| *value == "-").count() > 1 && !args.literal {
+    let is_input = |value: &OsString| !args.literal && value == "-";
+    if is_input(&args.old) && args.new.as_ref().is_some_and(is_input) {
         return Err(CliError::usage("OLD and NEW can't both be read from standard input"));
     }
     let expects_value = !args.absent && args.version.is_none();
-    if args.values.len() != 1 + usize::from(expects_value) {
+    if args.new.is_some() != expects_value {
         return Err(CliError::usage(match expects_value {
             true => "cas takes KEY OLD NEW, or KEY NEW with --absent or --version",
             false => "with --absent or --version, cas takes KEY NEW and no OLD",
         }));
     }
-    for value in &args.values {
-        values.push(input::value(Some(value), args.literal)?);
-    }
-    let new = values.pop().expect("the number of values was checked");
-    let expected = match (values.first(), args.version) {
-        (Some(old), _) => Expected::Value(old),
-        (None, Some(version)) => Expected::Version(version),
-        (None, None) => Expected::Absent,
+    let first = input::value(Some(&args.old), args.literal)?;
+    let second = args.new.as_ref().map(|new| input::value(Some(new), args.literal)).transpose()?;
+    let (expected, new) = match (second, args.version) {
+        (Some(new), _) => (Expected::Value(&first), new),
+        (None, Some(version)) => (Expected::Version(version), first.clone()),
+        (None, None) => (Expected::Absent, first.clone()),
     };
     if context.global.dry_run {
         return dry_run("cas", key, &format!("{} bytes", output::count(new.len() as u64)), out);

@@ -82,7 +82,7 @@ fn open(path: &Path) -> Result<(Box<dyn BufRead>, Option<u64>), CliError> {
     let open = || {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
-        Ok((file, metadata.is_file().then(|| metadata.len())))
+        Ok((file, metadata.is_file().then_some(metadata.len())))
     };
     let (file, size) = open().map_err(|error| CliError::file(path, "read", &error))?;
     Ok((Box::new(BufReader::with_capacity(READ_BYTES, file)), size))

@@ -58,12 +58,6 @@ impl Output {
         Output { format, terminal, width, out: BufWriter::new(Box::new(io::stdout())) }
     }
 
-    /// Into memory, as a pipe of 80 columns.
-    #[cfg(test)]
-    pub(crate) fn into(format: Format, sink: Box<dyn Write>) -> Output {
-        Output { format, terminal: false, width: USUAL_WIDTH, out: BufWriter::new(sink) }
-    }
-
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
     }

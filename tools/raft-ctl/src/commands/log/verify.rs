@@ -86,7 +86,6 @@ fn finding_object(finding: &Finding) -> FindingObject {
             first: torn.entries.map(|entries| entries.0.0),
             last: torn.entries.map(|entries| entries.1.0),
             message: torn_text(torn),
-            ..empty
         },
         Finding::Damage(damage) => FindingObject {
             kind: "corrupt",

@@ -10,7 +10,10 @@ use super::session::{Numbered, Session, lowest_kept};
 use super::{
     AttemptResult, Done, Doubt, Endpoint, Failure, Options, Page, Reason, Seen, Sum, Swap, Value,
 };
-use crate::kv::{Answer, Command, Expected, Operation, Query, Refusal, Scan, SessionState};
+use crate::kv::{
+    Answer, Command, Expected, MAX_COMMAND_BYTES, MAX_SESSION_NAME_BYTES, Operation, Query,
+    Refusal, Scan, SessionState,
+};
 use crate::model::{Malformed, NodeId, Term};
 use crate::wire::{Consistency, LeaderHint, RefusalCode, ReplyBody, RequestBody, StatusReply};
 
@@ -37,7 +40,7 @@ use crate::wire::{Consistency, LeaderHint, RefusalCode, ReplyBody, RequestBody, 
 pub struct Client {
     options: Options,
     greeting: Greeting,
-    finder: Finder,
+    pub(super) finder: Finder,
     link: Option<Link>,
     session: Option<Session>,
     numbered: Option<Numbered>,
@@ -53,8 +56,13 @@ pub(super) const LEAST_ANSWER: Duration = Duration::from_secs(1);
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
 enum Ask<'a> {
-    Change(&'a Command<'a>),
-    Question(Consistency, &'a Query<'a>),
+    /// An encoded command, and whether it takes effect once however often it is sent.
+    Change {
+        command: &'a [u8],
+        once: bool,
+    },
+    /// An encoded query.
+    Question(Consistency, &'a [u8]),
     Other(&'a RequestBody),
 }
 
@@ -62,7 +70,7 @@ impl Ask<'_> {
     /// Whether any node can answer, not only the leader.
     fn is_for_any(&self) -> bool {
         match self {
-            Ask::Change(_) => false,
+            Ask::Change { .. } => false,
             Ask::Question(consistency, _) => *consistency == Consistency::Stale,
             Ask::Other(body) => matches!(body, RequestBody::Status | RequestBody::Ping),
         }
@@ -71,8 +79,8 @@ impl Ask<'_> {
     /// Whether it may be sent again after an attempt of which nobody knows what came of it.
     fn is_repeatable(&self) -> bool {
         match self {
-            Ask::Change(Command::Change { session, .. }) => session.is_some(),
-            Ask::Change(_) | Ask::Question(..) => true,
+            Ask::Change { once, .. } => *once,
+            Ask::Question(..) => true,
             Ask::Other(body) => matches!(body, RequestBody::Status | RequestBody::Ping),
         }
     }
@@ -80,7 +88,7 @@ impl Ask<'_> {
     /// Whether an attempt of which nobody knows what came of it leaves a doubt.
     fn has_effect(&self) -> bool {
         match self {
-            Ask::Change(_) => true,
+            Ask::Change { .. } => true,
             Ask::Question(..) => false,
             Ask::Other(body) => matches!(body, RequestBody::Transfer(_)),
         }
@@ -173,6 +181,9 @@ impl Client {
 
     /// What the cluster remembers of a session.
     pub fn session_state(&mut self, name: &[u8]) -> Result<Seen<Option<SessionState>>, Failure> {
+        if !(1..=usize::from(MAX_SESSION_NAME_BYTES)).contains(&name.len()) {
+            return Err(Failure::refused(Reason::SessionName, Vec::new()));
+        }
         self.question(&Query::Session { name }, |answer| match answer {
             Answer::Session(state) => Some(state),
             _ => None,
@@ -296,7 +307,12 @@ impl Client {
         command: &Command<'_>,
         read: impl FnOnce(&Answer<'_>) -> Option<T>,
     ) -> Result<Done<T>, Failure> {
-        let ReplyBody::Done { at, answer } = self.run(&Ask::Change(command))? else {
+        let mut encoded = Vec::new();
+        command.encode(&mut encoded);
+        check_length(&encoded)?;
+        let once = !matches!(command, Command::Change { session: None, .. });
+        let ask = Ask::Change { command: &encoded, once };
+        let ReplyBody::Done { at, answer } = self.run(&ask)? else {
             return Err(self.unexpected(true));
         };
         let answer = Answer::decode(&answer)
@@ -315,7 +331,10 @@ impl Client {
         query: &Query<'_>,
         read: impl FnOnce(Answer<'_>) -> Option<T>,
     ) -> Result<Seen<T>, Failure> {
-        let ask = Ask::Question(self.options.consistency, query);
+        let mut encoded = Vec::new();
+        query.encode(&mut encoded);
+        check_length(&encoded)?;
+        let ask = Ask::Question(self.options.consistency, &encoded);
         let ReplyBody::Answer { read_index, log_time, answer, .. } = self.run(&ask)? else {
             return Err(self.unexpected(false));
         };
@@ -393,9 +412,9 @@ impl Client {
         let share = (self.options.timeout / 3).max(LEAST_ANSWER);
         let timeout = if ask.is_repeatable() { left.min(share) } else { left };
         match ask {
-            Ask::Change(command) => link.channel.change(id, timeout, command),
+            Ask::Change { command, .. } => link.channel.encoded_change(id, timeout, command),
             Ask::Question(consistency, query) => {
-                link.channel.question(id, timeout, *consistency, query);
+                link.channel.encoded_question(id, timeout, *consistency, query);
             }
             Ask::Other(body) => link.channel.request(id, timeout, (*body).clone()),
         }
@@ -467,6 +486,15 @@ pub(super) struct Opened {
     pub(super) finder: Finder,
     pub(super) link: Option<Link>,
     pub(super) session: Session,
+}
+
+/// Whether a request can be sent at all.
+pub(super) fn check_length(encoded: &[u8]) -> Result<(), Failure> {
+    let bytes = encoded.len();
+    if bytes <= MAX_COMMAND_BYTES {
+        return Ok(());
+    }
+    Err(Failure::refused(Reason::TooLarge { bytes }, Vec::new()))
 }
 
 /// What becomes of a request behind a reply.

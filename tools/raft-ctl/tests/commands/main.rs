@@ -1,0 +1,13 @@
+//! The program from outside: what each command prints and how it exits, against a node with the
+//! real store behind it.
+
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod inspection;
+#[cfg(test)]
+mod offline;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod support;

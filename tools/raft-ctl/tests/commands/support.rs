@@ -1,0 +1,307 @@
+//! A cluster of one node in this process, with the real store behind it, and the program run
+//! against it.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Command as Process, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use raft_node::kv::{Applied, Machine, check_command};
+use raft_node::model::{
+    Boot, ClusterId, Configuration, EntryHeader, EntryKind, EntryRef, Epoch, Incarnation, Index,
+    LogId, LogTime, Member, NodeId, Seat, Standing, StartNumber, Term,
+};
+use raft_node::wire::{
+    FillEnd, FrameReader, Hello, HelloAnswer, HelloRefusal, Incoming, PROTOCOL, Party, PeerReport,
+    RefusalCode, Reply, ReplyBody, Request, RequestBody, StatusReply, StatusRole, StorageKind,
+    Verdict,
+};
+
+/// What the node does instead of what it should.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mood {
+    Good,
+    /// Refuses every connection.
+    Unwelcoming(HelloRefusal),
+    /// Refuses every request but for its status.
+    Refusing(RefusalCode),
+    /// Closes the connection at every change.
+    Cutting,
+    /// Waits for others to form a cluster.
+    Forming,
+}
+
+/// A cluster of one node.
+pub(crate) struct FakeCluster {
+    pub(crate) port: u16,
+}
+
+struct State {
+    mood: Mood,
+    port: u16,
+    machine: Machine,
+    index: u64,
+}
+
+impl FakeCluster {
+    pub(crate) fn start(mood: Mood) -> FakeCluster {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = State { mood, port, machine: Machine::new(), index: 0 };
+        let state = Arc::new(Mutex::new(state));
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, state) = (stream.unwrap(), Arc::clone(&state));
+                thread::spawn(move || serve(stream, &state));
+            }
+        });
+        FakeCluster { port }
+    }
+
+    /// Runs the program against this cluster.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with_input(arguments, b"")
+    }
+
+    pub(crate) fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Ran {
+        let endpoint = format!("127.0.0.1:{}", self.port);
+        let mut all = vec!["-e", &endpoint];
+        all.extend(arguments);
+        let mut ran = raft_ctl(&all, input);
+        // What differs from run to run.
+        let port = self.port.to_string();
+        ran.out = ran.out.replace(&port, "PORT");
+        ran.err = ran.err.replace(&port, "PORT");
+        ran
+    }
+}
+
+/// What the program did.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) raw: Vec<u8>,
+}
+
+/// Runs the program.
+pub(crate) fn raft_ctl(arguments: &[&str], input: &[u8]) -> Ran {
+    let mut process = Process::new(env!("CARGO_BIN_EXE_raft-ctl"))
+        .args(arguments)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = process.stdin.take().unwrap();
+    let input = input.to_vec();
+    let feeder = thread::spawn(move || {
+        // The program may have ended without reading it.
+        let _ = stdin.write_all(&input);
+    });
+    let output = process.wait_with_output().unwrap();
+    feeder.join().unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        raw: output.stdout,
+    }
+}
+
+fn serve(mut stream: TcpStream, state: &Mutex<State>) {
+    let mut reader = FrameReader::accepting();
+    let mut greeted = false;
+    loop {
+        let mut once = Once(&mut stream, false);
+        match reader.fill(&mut once, 64 << 10) {
+            Ok(filled) if filled.end != FillEnd::Closed => {}
+            _ => return,
+        }
+        if !greeted {
+            let Some(hello) = reader.hello().unwrap() else { continue };
+            let mut out = BytesMut::new();
+            answer(&hello, state.lock().unwrap().mood).encode(&mut out);
+            stream.write_all(&out).unwrap();
+            greeted = true;
+        }
+        let mut out = BytesMut::new();
+        while let Some(frame) = reader.frame().unwrap() {
+            let Incoming::Request(request) = frame.decode().unwrap() else { panic!("no request") };
+            let id = request.id;
+            match state.lock().unwrap().answer(request) {
+                Some(body) => Reply { id, body }.encode(&mut out),
+                None => return,
+            }
+        }
+        if stream.write_all(&out).is_err() {
+            return;
+        }
+    }
+}
+
+struct Once<'a>(&'a mut TcpStream, bool);
+
+impl Read for Once<'_> {
+    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+        if std::mem::replace(&mut self.1, true) {
+            return Err(std::io::Error::from(std::io::ErrorKind::WouldBlock));
+        }
+        self.0.read(room)
+    }
+}
+
+pub(crate) fn member(id: u16) -> Member {
+    Member { id: NodeId::new(id).unwrap(), incarnation: Incarnation(u128::from(id)) }
+}
+
+fn answer(hello: &Hello, mood: Mood) -> HelloAnswer {
+    HelloAnswer {
+        party: Party {
+            protocol: PROTOCOL,
+            features: hello.party.features,
+            cluster: Some(ClusterId(0x6f1d_2c00 << 96)),
+            epoch: Epoch(1),
+            member: Some(member(1)),
+            boot: Boot(1),
+            start: StartNumber(1),
+            term: Term(7),
+            last: LogId::ORIGIN,
+            nodes_hash: 0,
+            cluster_name: "raft".to_owned(),
+            address: String::new(),
+        },
+        to: hello.to,
+        purpose: hello.purpose,
+        verdict: match mood {
+            Mood::Unwelcoming(code) => {
+                Verdict::Refused { code, index: Index(0), text: code.meaning().to_owned() }
+            }
+            _ => Verdict::Accepted { protocol: 1, feature_level: 1 },
+        },
+    }
+}
+
+/// The log time of an entry: a second apart, from a Monday on.
+fn time(index: u64) -> LogTime {
+    LogTime((1_795_439_117 + index) * 1_000_000_000)
+}
+
+impl State {
+    /// `None` closes the connection.
+    fn answer(&mut self, request: Request) -> Option<ReplyBody> {
+        match (self.mood, &request.body) {
+            (_, RequestBody::Status) => return Some(ReplyBody::Status(Box::new(self.status()))),
+            (Mood::Refusing(code), _) => return Some(refusal(code)),
+            (Mood::Forming, _) => return Some(refusal(RefusalCode::NotFormed)),
+            (Mood::Cutting, RequestBody::Write(_)) => return None,
+            _ => {}
+        }
+        Some(match request.body {
+            RequestBody::Write(command) => self.write(&command),
+            RequestBody::Read { query, .. } => {
+                let mut out = BytesMut::new();
+                self.machine.query(&query, &mut out).unwrap();
+                ReplyBody::Answer {
+                    read_index: Index(self.index),
+                    log_time: time(self.index + 1),
+                    heard_ago: Some(Duration::ZERO),
+                    answer: out.freeze(),
+                }
+            }
+            RequestBody::Transfer(to) => ReplyBody::Transferred {
+                leader: to.unwrap_or(NodeId::new(2).unwrap()),
+                term: Term(8),
+            },
+            RequestBody::Ping | RequestBody::Status => ReplyBody::Pong,
+        })
+    }
+
+    fn write(&mut self, command: &Bytes) -> ReplyBody {
+        if let Err(rejected) = check_command(command, 1 << 20) {
+            let code = match rejected.is_too_large() {
+                true => RefusalCode::TooLarge,
+                false => RefusalCode::BadRequest,
+            };
+            return ReplyBody::Refused { code, leader: None, text: rejected.to_string() };
+        }
+        self.index += 1;
+        let id = LogId::new(Term(7), Index(self.index));
+        let header = EntryHeader { kind: EntryKind::COMMAND, id, time: time(self.index) };
+        let mut entry = BytesMut::new();
+        header.encode(command, &mut entry);
+        let mut answer = BytesMut::new();
+        let applied = self.machine.apply(EntryRef::read(&entry).unwrap(), &mut answer).unwrap();
+        let Applied::Answered { id } = applied else { panic!("a command is answered") };
+        ReplyBody::Done { at: id, answer: answer.freeze() }
+    }
+
+    fn status(&self) -> StatusReply {
+        let forming = self.mood == Mood::Forming;
+        let leads = matches!(self.mood, Mood::Good | Mood::Cutting);
+        let index = Index(self.index);
+        let seat = Seat {
+            id: NodeId::new(1).unwrap(),
+            incarnation: Some(Incarnation(1)),
+            standing: Standing::Voter,
+            address: format!("127.0.0.1:{}", self.port),
+        };
+        let seats = if forming { Vec::new() } else { vec![seat] };
+        StatusReply {
+            node: member(1),
+            label: "A".to_owned(),
+            address: format!("127.0.0.1:{}", self.port),
+            version: "0.1.0".to_owned(),
+            boot: Boot(3),
+            uptime: Duration::from_secs(3600),
+            cluster_name: "raft".to_owned(),
+            cluster: (!forming).then_some(ClusterId(0x6f1d_2c00 << 96)),
+            epoch: Epoch(1),
+            role: match (forming, leads) {
+                (true, _) => StatusRole::Forming,
+                (false, true) => StatusRole::Leader,
+                (false, false) => StatusRole::Candidate,
+            },
+            role_for: Duration::from_secs(76 * 3600),
+            term: Term(7),
+            leader: leads.then_some(NodeId::new(1).unwrap()),
+            heard_ago: Some(Duration::ZERO),
+            voter: true,
+            first: Index(1),
+            last: index,
+            durable: index,
+            commit: index,
+            applied: index,
+            applied_time: time(self.index),
+            log_time: time(self.index),
+            snapshot: Index(0),
+            snapshot_time: LogTime(0),
+            log_bytes: 16 << 20,
+            segments: 1,
+            storage: StorageKind::Synced,
+            disk_ok: true,
+            sync_p99: Some(Duration::from_micros(250)),
+            feature_level: 1,
+            state_hash: 0x1234,
+            state_hash_index: index,
+            keys: self.machine.keys(),
+            state_bytes: 0,
+            clients: 1,
+            configuration_index: Index(1),
+            configuration: Configuration::new(seats),
+            peers: Vec::<PeerReport>::new(),
+            waits_for: Vec::new(),
+            reasons: Vec::new(),
+        }
+    }
+}
+
+fn refusal(code: RefusalCode) -> ReplyBody {
+    ReplyBody::Refused { code, leader: None, text: code.meaning().to_owned() }
+}
