@@ -45,6 +45,8 @@ pub(crate) struct Report {
     pub(crate) reconnects: u64,
     /// Requests of an open loop whose time had come and that weren't sent when it ended.
     pub(crate) unsent: u64,
+    /// How many entries the leader made durable with each write of its log.
+    pub(crate) entries_per_write: Option<f64>,
     pub(crate) limits: Limits,
     pub(crate) generator: Generator,
 }
@@ -120,6 +122,11 @@ impl Report {
         if let (Some(put), Some(get)) = (&self.put, &self.get) {
             out.line(format!("    put       {}", put.text()))?;
             out.line(format!("    get       {}", get.text()))?;
+        }
+        if let Some(entries) = self.entries_per_write {
+            out.line(format!(
+                "  batches     {entries:.1} entries in each write of the leader's log"
+            ))?;
         }
         self.print_errors(out)?;
         self.print_limits(out)?;

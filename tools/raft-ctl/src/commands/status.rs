@@ -64,6 +64,7 @@ struct NodeObject {
     state_bytes: Option<u64>,
     clients: Option<u32>,
     segments: Option<u32>,
+    writes: Option<u64>,
     /// What the leader knows of it, also where it is down.
     matched: Option<u64>,
     round_trip_seconds: Option<Seconds>,
@@ -366,6 +367,7 @@ fn figures(nodes: &Nodes, status: &StatusReply, known: NodeObject) -> NodeObject
         state_bytes: Some(status.state_bytes),
         clients: Some(status.clients),
         segments: Some(status.segments),
+        writes: Some(status.writes),
         waits_for: status.waits_for.iter().map(|awaited| awaited.id.number()).collect(),
         ..known
     }
