@@ -74,6 +74,8 @@ pub enum DriverInput {
         boot: Boot,
         /// Where it is reached, as it says.
         address: String,
+        /// The highest feature level that it supports.
+        supports: u32,
     },
     /// There is no connection to a member any more.
     PeerDisconnected(Member),
@@ -288,8 +290,8 @@ impl Driver {
             DriverInput::Tick => self.tick(),
             DriverInput::Message(message) => self.core(Input::Message(message)),
             DriverInput::PointReport { from, report } => self.hear_report(from, report),
-            DriverInput::PeerConnected { peer, boot, address } => {
-                self.peers.connect(peer, address);
+            DriverInput::PeerConnected { peer, boot, address, supports } => {
+                self.peers.connect(peer, address, supports);
                 self.watch.look_for_arrivals();
                 self.core(Input::Connected { peer, boot });
             }

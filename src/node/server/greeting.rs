@@ -152,13 +152,13 @@ impl Server {
             self.life.came(member, party.cluster.is_some(), self.now);
             return self.offer_founding(id);
         }
-        let (boot, address) = (party.boot, party.address.clone());
-        let link = Link { connection: id, is_called, boot, address: address.clone() };
+        let (boot, address, supports) = (party.boot, party.address.clone(), party.features.highest);
+        let link = Link { connection: id, is_called, boot, address: address.clone(), supports };
         for old in self.state.links.add(member, link) {
             self.close(old, "a newer connection of the same node takes its place");
         }
         if let Life::Serving(serving) = &mut self.life {
-            let input = DriverInput::PeerConnected { peer: member, boot, address };
+            let input = DriverInput::PeerConnected { peer: member, boot, address, supports };
             serving.driver.handle(self.now, input);
         }
         self.campaign_if_founder();
@@ -170,8 +170,8 @@ impl Server {
         let Some(next) = self.state.links.remove(member, id) else { return };
         let Life::Serving(serving) = &mut self.life else { return };
         let input = match next {
-            Some(Link { boot, address, .. }) => {
-                DriverInput::PeerConnected { peer: member, boot, address }
+            Some(Link { boot, address, supports, .. }) => {
+                DriverInput::PeerConnected { peer: member, boot, address, supports }
             }
             None => DriverInput::PeerDisconnected(member),
         };

@@ -30,13 +30,14 @@ impl Server {
     /// Clients of whom no more was read get another chance.
     pub(super) fn resume_paused(&mut self) {
         let Life::Serving(serving) = &self.life else { return };
-        let ready = &mut self.state.ready;
+        let (ready, connections) = (&mut self.state.ready, &mut self.state.connections);
         self.state.paused.retain(|id| {
-            let has_room = serving.driver.has_room(client_id(*id));
-            if has_room {
+            let Some(connection) = connections.get_mut(id) else { return false };
+            connection.is_paused = !serving.driver.has_room(client_id(*id));
+            if !connection.is_paused {
                 ready.push(*id);
             }
-            !has_room
+            connection.is_paused
         });
     }
 
@@ -183,7 +184,10 @@ impl Server {
                 _ => {}
             }
         }
-        self.state.paused.push(id);
+        if !connection.is_paused {
+            connection.is_paused = true;
+            self.state.paused.push(id);
+        }
         Ok(false)
     }
 

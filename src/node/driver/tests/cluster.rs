@@ -229,7 +229,7 @@ impl Cluster {
         let node = self.node(number);
         node.inbound.insert(other, (BytesMut::new(), reader));
         let address = format!("host{other}:3111");
-        let input = DriverInput::PeerConnected { peer: member(other), boot, address };
+        let input = DriverInput::PeerConnected { peer: member(other), boot, address, supports: 1 };
         node.driver.handle(now, input);
     }
 
