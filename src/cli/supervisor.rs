@@ -3,6 +3,7 @@
 mod child;
 
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -195,7 +196,11 @@ impl Supervisor {
 
     fn ended(&mut self, place: usize) {
         let child = &mut self.children[place];
+        let asked = [SIGINT, SIGTERM].map(Some);
         let (code, how) = match child.end() {
+            Ok(status) if self.stopping.is_some() && asked.contains(&status.signal()) => {
+                (exit::CLEAN, "stopped before it had started".to_owned())
+            }
             Ok(status) => (exit::code(status), exit::describe(status)),
             Err(error) => (exit::UNAVAILABLE, format!("unknown: {error}")),
         };

@@ -14,7 +14,8 @@ fn a_second_process_on_one_directory_is_refused() {
     let port = TcpListener::bind((host, 0)).and_then(|free| free.local_addr()).expect("a port");
     let mut second = cluster.spawn_node(1, &["--port", &port.port().to_string()]);
     assert_eq!(second.wait(), 75);
-    assert!(second.output().contains("in use"), "{}", second.output());
+    let output = second.output();
+    assert!(output.contains("another process uses this directory"), "{output}");
     let mut client = cluster.client();
     assert_eq!(client.put("greeting", "hello"), Outcome::Done);
     assert!(cluster.runs(1));

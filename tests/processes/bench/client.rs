@@ -136,11 +136,8 @@ impl Cluster {
             let all = all?;
             let progress = |status: &StatusReply| (status.applied, status.state_hash_index);
             let first = progress(&all[0]);
-            // After the last change comes a point, at which the states are compared.
-            let settled = all.iter().all(|status| {
-                progress(status) == first && status.applied == status.state_hash_index
-            });
-            settled.then(|| all.iter().map(|status| status.state_hash).collect::<Vec<_>>())
+            let is_settled = all.iter().all(|status| progress(status) == first);
+            is_settled.then(|| all.iter().map(|status| status.state_hash).collect::<Vec<_>>())
         });
         assert!(hashes.iter().all(|hash| *hash == hashes[0]), "the states differ: {hashes:x?}");
     }

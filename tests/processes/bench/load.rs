@@ -56,11 +56,11 @@ impl Load {
     #[track_caller]
     pub(crate) fn stop_and_read_back(mut self, cluster: &Cluster) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        let mut client = cluster.client();
-        let stored = client.scan();
+        let join = |writer: JoinHandle<Written>| writer.join().expect("a writer doesn't fail");
+        let all_written: Vec<Written> = self.writers.drain(..).map(join).collect();
+        let stored = cluster.client().scan();
         let (mut raised, mut perhaps_raised) = (0, 0);
-        for writer in self.writers.drain(..) {
-            let written = writer.join().expect("a writer doesn't fail");
+        for written in all_written {
             for (key, value) in &written.acknowledged {
                 assert_eq!(stored.get(key), Some(value), "{key} was acknowledged");
             }
