@@ -50,6 +50,8 @@ pub(super) struct Watch {
     told_of_disk: bool,
     told_of_full: bool,
     arrivals_at: Option<Time>,
+    /// The point at which the replicas differ, and none has a majority.
+    pub(super) disputed: Option<Index>,
     /// The last entry at the start: when it is applied, the node has caught up with itself.
     last_at_start: Index,
     first_applied: Option<Index>,
@@ -63,6 +65,7 @@ impl Watch {
             told_of_disk: false,
             told_of_full: false,
             arrivals_at: None,
+            disputed: None,
             last_at_start,
             first_applied: None,
         }
@@ -240,8 +243,10 @@ impl Driver {
     fn judge(&mut self, index: Index) {
         let (_, members) = self.raft.configuration();
         match self.points.verdict(self.about.me, index, members) {
-            Verdict::Undecided | Verdict::Agrees => {}
+            Verdict::Undecided => {}
+            Verdict::Agrees => self.watch.disputed = None,
             Verdict::Disputed => {
+                self.watch.disputed = Some(index);
                 if let Some(report) = self.points.latest().filter(|report| report.index == index) {
                     self.notice(Notice::Disputed(report));
                 }
@@ -303,12 +308,13 @@ impl Driver {
     }
 
     fn watch_disk(&mut self) {
-        let Some(age) = self.log.busy_for(self.now) else { return };
+        let Some(age) = self.log.stuck_for(self.now) else { return };
         if self.watch.disk_at.is_some_and(|at| at > self.now) {
             return;
         }
         self.watch.disk_at = Some(self.now + self.watch.disk_interval);
         self.core(Input::DiskWaiting(age));
+        let Some(age) = self.log.busy_for(self.now) else { return };
         if age >= STILL {
             self.halt(Halt::DiskStill(age));
         } else if age >= 10 * SLOW_SYNC && !self.watch.told_of_disk {

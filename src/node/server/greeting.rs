@@ -2,7 +2,7 @@
 
 use super::life::Life;
 use super::{Due, Server};
-use crate::model::{Member, NodeId};
+use crate::model::{MAX_SEATS, Member, NodeId};
 use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::door::{Footing, Refused, refuse};
@@ -10,6 +10,10 @@ use crate::node::driver::DriverInput;
 use crate::node::links::Link;
 use crate::node::server::reading::client_id;
 use crate::wire::{Hello, HelloAnswer, HelloRefusal, Party, Purpose, Verdict};
+
+/// The most connections of other nodes: two for each seat that a cluster may have, and as many
+/// again for those that come and go.
+const MOST_NODES: usize = 4 * MAX_SEATS as usize;
 
 impl Server {
     /// A call has come through, or failed: says hello.
@@ -38,6 +42,10 @@ impl Server {
             if is_client && self.count_clients() >= self.config.client.max_connections {
                 let most = self.config.client.max_connections;
                 let text = format!("this node has {most} clients, as many as it may have");
+                return Err(refuse(HelloRefusal::TOO_MANY, text));
+            }
+            if !is_client && self.count_nodes() >= MOST_NODES {
+                let text = format!("this node is connected to {MOST_NODES} others, the most");
                 return Err(refuse(HelloRefusal::TOO_MANY, text));
             }
             Ok(footing)
@@ -176,6 +184,11 @@ impl Server {
             None => DriverInput::PeerDisconnected(member),
         };
         serving.driver.handle(self.now, input);
+    }
+
+    fn count_nodes(&self) -> usize {
+        let connections = self.state.connections.values();
+        connections.filter(|one| matches!(one.stage, Stage::Node { .. })).count()
     }
 
     fn count_clients(&self) -> u64 {

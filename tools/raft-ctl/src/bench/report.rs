@@ -138,8 +138,9 @@ impl Report {
         let rate = self.rate.map_or(String::new(), |rate| {
             format!("  {}/s asked for", output::count(rate.round() as u64))
         });
+        let clients = if self.clients == 1 { "client" } else { "clients" };
         format!(
-            "{}{nodes}  {} clients x {}  keys {} B  values {} B  {:.1} s{rate}",
+            "{}{nodes}  {} {clients} x {}  keys {} B  values {} B  {:.1} s{rate}",
             self.op, self.clients, self.depth, self.key_size, self.value_size, self.seconds
         )
     }
@@ -217,7 +218,8 @@ impl Report {
             warnings.push(format!("the log is {storage}: a power cut may lose what was done"));
         }
         for warning in warnings {
-            out.line(format!("{} {warning}", styled(WARN, "warning:")))?;
+            let line = format!("{} {warning}", styled(WARN, "warning:"));
+            out.line(output::wrapped(&line, 2, out.width()))?;
         }
         Ok(())
     }
