@@ -104,10 +104,12 @@ fn rooms_use_only_the_rooms_they_may() {
         let Some((_, allowed)) = ROADS.iter().find(|(room, _)| *room == source.room) else {
             continue;
         };
+        // A tool's own modules may have the names of rooms.
+        let of_tool = source.path.starts_with("tools");
         for (number, line) in code(&source.text) {
             for (target, _) in ROADS {
-                let used = line.contains(&format!("crate::{target}::"))
-                    || line.contains(&format!("crate::{{{target}"))
+                let used = !of_tool && line.contains(&format!("crate::{target}::"))
+                    || !of_tool && line.contains(&format!("crate::{{{target}"))
                     || line.contains(&format!("raft_node::{target}::"))
                     || line.contains(&format!("raft_node::{{{target}"));
                 if used && *target != source.room && !allowed.contains(target) {
