@@ -108,8 +108,9 @@ fn rooms_use_only_the_rooms_they_may() {
         let of_tool = source.path.starts_with("tools");
         for (number, line) in code(&source.text) {
             for (target, _) in ROADS {
-                let used = !of_tool && line.contains(&format!("crate::{target}::"))
-                    || !of_tool && line.contains(&format!("crate::{{{target}"))
+                let within = line.contains(&format!("crate::{target}::"))
+                    || line.contains(&format!("crate::{{{target}"));
+                let used = (within && !of_tool)
                     || line.contains(&format!("raft_node::{target}::"))
                     || line.contains(&format!("raft_node::{{{target}"));
                 if used && *target != source.room && !allowed.contains(target) {
