@@ -528,7 +528,7 @@ fn doubt(lost: Lost, endpoint: &Endpoint, timeout: Duration) -> Doubt {
     match lost {
         Lost::Cut | Lost::Malformed(_) => Doubt::Cut(endpoint.clone()),
         Lost::Silent => Doubt::TimedOut(timeout),
-        Lost::Goodbye(text) => Doubt::Node(format!("{endpoint} closed the connection: {text}")),
+        Lost::Goodbye(text) => Doubt::Closed(endpoint.clone(), text),
     }
 }
 

@@ -130,7 +130,11 @@ pub struct Unknown {
 
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; it may have been done, or be done yet", self.doubt)
+        match self.doubt {
+            // They say it in their own words.
+            Doubt::Node(_) | Doubt::Forgotten(_) => self.doubt.fmt(f),
+            _ => write!(f, "{}; it may have been done, or be done yet", self.doubt),
+        }
     }
 }
 
@@ -140,6 +144,9 @@ pub enum Doubt {
     /// The connection ended before the answer.
     #[error("the connection to {0} ended before the answer")]
     Cut(Endpoint),
+    /// The node closed the connection before the answer, for this reason.
+    #[error("{0} closed the connection: {1}")]
+    Closed(Endpoint, String),
     /// The deadline passed before the answer.
     #[error("no answer within {}", show_duration(.0))]
     TimedOut(Duration),

@@ -121,9 +121,9 @@ impl Calls {
     pub(crate) fn failed(&mut self, id: NodeId, connection: Option<ConnectionId>, now: Time) {
         let share = self.share();
         let Some(call) = self.nodes.get_mut(&id) else { return };
-        match (call.state, connection) {
-            (State::Called(called), Some(ended)) if called != ended => return,
-            _ => {}
+        // The end of another connection, an earlier one or one that the node has made itself.
+        if connection.is_some_and(|ended| call.state != State::Called(ended)) {
+            return;
         }
         // From half of it to all of it, so that those who lost each other at the same time don't
         // all call at the same time.

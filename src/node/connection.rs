@@ -53,6 +53,8 @@ pub(crate) struct Connection {
     pub(crate) is_writable: bool,
     /// Whether it is in the list of those that have something to write.
     pub(crate) is_dirty: bool,
+    /// Whether it is in the list of clients of whom no more is read for now.
+    pub(crate) is_paused: bool,
 }
 
 /// How a write has ended.
@@ -83,6 +85,7 @@ impl Connection {
             is_readable: false,
             is_writable: false,
             is_dirty: false,
+            is_paused: false,
         }
     }
 

@@ -48,10 +48,6 @@ impl Journal {
         info!(term = self.term.0, role = self.role, detail = detail; "{event}");
     }
 
-    pub(crate) fn warn(&self, event: &str, detail: &str) {
-        warn!(term = self.term.0, role = self.role, detail = detail; "{event}");
-    }
-
     pub(crate) fn error(&self, event: &str, detail: &str) {
         error!(term = self.term.0, role = self.role, detail = detail; "{event}");
     }
@@ -132,6 +128,17 @@ impl Journal {
             repeated = more;
             "connection_dropped"
         );
+    }
+
+    /// The process didn't run for a while.
+    pub(crate) fn was_away(&mut self, now: Time, passed: Duration) {
+        if let Some(more) = self.repeats.allow(now, "was_away", "") {
+            let passed = passed.as_secs_f64();
+            warn!(
+                term = self.term.0, role = self.role, seconds = passed, repeated = more;
+                "was_away"
+            );
+        }
     }
 
     /// A client has gone, as clients do.

@@ -22,6 +22,8 @@ pub(crate) struct Link {
     pub(crate) boot: Boot,
     /// Where it is reached, as its hello said.
     pub(crate) address: String,
+    /// The highest feature level that it supports, as its hello said.
+    pub(crate) supports: u32,
 }
 
 impl Links {
@@ -69,7 +71,7 @@ mod tests {
 
     fn link(connection: usize, is_called: bool, boot: u64) -> Link {
         let connection = ConnectionId(connection);
-        Link { connection, is_called, boot: Boot(boot), address: String::new() }
+        Link { connection, is_called, boot: Boot(boot), address: String::new(), supports: 1 }
     }
 
     #[test]

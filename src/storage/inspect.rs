@@ -188,7 +188,10 @@ impl<D: Disk> Inspection<D> {
                 format!("the log begins behind {}: a snapshot holds the rest", log.map.base());
             findings.push(Finding::Note(text));
         }
-        findings.extend(log.torn.clone().map(Finding::Torn));
+        if !self.live {
+            // What stands behind the last whole block of a live log is a write under way.
+            findings.extend(log.torn.clone().map(Finding::Torn));
+        }
         findings.extend(log.damage.clone().map(Finding::Damage));
         let verdict = findings.iter().map(Finding::verdict).max().unwrap_or(Verdict::Ok);
         let segments = log.segments.iter().map(summary).collect();

@@ -22,6 +22,8 @@ pub(super) enum PageFault {
     Checksum { found: u32, computed: u32 },
     #[error("its format {found} is newer than {supported}")]
     Newer { found: u16, supported: u16 },
+    #[error("it is the head of the segment with the number {ordinal:016x}")]
+    OtherSegment { ordinal: u64 },
     #[error(transparent)]
     Malformed(#[from] Malformed),
 }

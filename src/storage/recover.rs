@@ -144,7 +144,12 @@ impl<D: Disk> Walk<'_, D> {
         if let Err(PageFault::Newer { found, supported }) = head {
             return Err(StorageError::Newer { path, what: "a segment", found, supported });
         }
-        Ok(head)
+        // A file under the name of another is not even asked what it voids.
+        let own = |head: SegmentHead| match head.file_name() == name {
+            true => Ok(head),
+            false => Err(PageFault::OtherSegment { ordinal: head.ordinal }),
+        };
+        Ok(head.and_then(own))
     }
 
     fn open(&self, name: &str) -> Result<(D::File, PathBuf), StorageError> {
@@ -205,9 +210,6 @@ impl<D: Disk> Walk<'_, D> {
         if (head.identity.node, head.identity.incarnation) != (own.node, own.incarnation) {
             let node = head.identity.node;
             return Err(damage(format!("the segment is one of another life or node ({node})")));
-        }
-        if head.file_name() != segment.name {
-            return Err(damage(format!("its head says that it is {}", head.file_name())));
         }
         let map = &mut self.found.map;
         if first {

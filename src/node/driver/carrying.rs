@@ -85,7 +85,10 @@ impl Driver {
                 let proposal = self.proposals.answered(number);
                 match proposal.waiter {
                     Some(waiter) => self.refuse(waiter.client, waiter.request, reason),
-                    None => self.points.give_up(self.now),
+                    None => {
+                        self.points.give_up(self.now);
+                        self.watch.look_for_arrivals_later(self.now);
+                    }
                 }
             }
             Asked::Read(number) => {

@@ -32,6 +32,8 @@ pub(crate) struct Log {
     mark_at: Option<Time>,
     /// What couldn't be done for want of space, and when it is tried again.
     full: Option<(LogWork, Time)>,
+    /// Since when there is no room for it.
+    full_since: Option<Time>,
     stop: Stop,
     /// The durations of the latest writes, in microseconds.
     syncs: Vec<u32>,
@@ -63,6 +65,7 @@ impl Log {
             given: None,
             mark_at: None,
             full: None,
+            full_since: None,
             stop: Stop::No,
             syncs: Vec::with_capacity(KEPT_SYNCS),
             sync_next: 0,
@@ -95,6 +98,7 @@ impl Log {
     pub(crate) fn finished(&mut self, now: Time, report: LogReport, took: Duration) -> Finished {
         let had = self.given.take();
         assert!(had.is_some(), "the log thread reports on what it was given");
+        self.full_since = None;
         match report.done {
             LogDone::Written { seq, .. } => {
                 self.note_sync(took);
@@ -113,6 +117,7 @@ impl Log {
     pub(crate) fn found_full(&mut self, now: Time) {
         let (work, _) = self.given.take().expect("the log thread reports on what it was given");
         self.full = Some((work, now + FULL_RETRY));
+        self.full_since.get_or_insert(now);
     }
 
     /// Whether writes wait for room on the disk.
@@ -134,6 +139,12 @@ impl Log {
     /// How long the log thread has had its work.
     pub(crate) fn busy_for(&self, now: Time) -> Option<Duration> {
         self.given.as_ref().map(|(_, since)| now.since(*since))
+    }
+
+    /// How long there has been something to write that isn't written, for want of time or room.
+    pub(crate) fn stuck_for(&self, now: Time) -> Option<Duration> {
+        let full = self.full_since.map(|since| now.since(since));
+        full.into_iter().chain(self.busy_for(now)).max()
     }
 
     /// Whether nothing is with the log thread and nothing waits for it.

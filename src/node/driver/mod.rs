@@ -23,6 +23,8 @@ mod recent;
 mod requests;
 mod status;
 mod stopping;
+#[cfg(test)]
+mod tests;
 mod working;
 
 use std::collections::VecDeque;
@@ -39,7 +41,7 @@ use self::points::Points;
 use self::proposals::Proposals;
 use self::reads::Reads;
 use self::recent::Recent;
-use self::stopping::Stopping;
+use self::stopping::{HandedOver, Stopping};
 use crate::kv::{Machine, PointReport};
 use crate::model::{BatchBuilder, Boot, Member, Message, Term, Time};
 use crate::raft::{Event, Input, Raft, Token};
@@ -72,6 +74,8 @@ pub enum DriverInput {
         boot: Boot,
         /// Where it is reached, as it says.
         address: String,
+        /// The highest feature level that it supports.
+        supports: u32,
     },
     /// There is no connection to a member any more.
     PeerDisconnected(Member),
@@ -218,6 +222,7 @@ pub struct Driver {
     peers: Peers,
     clients: Clients,
     stopping: Stopping,
+    handed_over: Vec<HandedOver>,
     watch: working::Watch,
     facts: status::Facts,
     /// What is left of this turn's budgets.
@@ -271,6 +276,7 @@ impl Driver {
             peers: Peers::default(),
             clients: Clients::default(),
             stopping: Stopping::No,
+            handed_over: Vec::new(),
             budget: working::Budget::default(),
             scratch: BytesMut::new(),
             outputs: VecDeque::new(),
@@ -284,8 +290,8 @@ impl Driver {
             DriverInput::Tick => self.tick(),
             DriverInput::Message(message) => self.core(Input::Message(message)),
             DriverInput::PointReport { from, report } => self.hear_report(from, report),
-            DriverInput::PeerConnected { peer, boot, address } => {
-                self.peers.connect(peer, address);
+            DriverInput::PeerConnected { peer, boot, address, supports } => {
+                self.peers.connect(peer, address, supports);
                 self.watch.look_for_arrivals();
                 self.core(Input::Connected { peer, boot });
             }
@@ -322,6 +328,7 @@ impl Driver {
             }
             self.seal();
             self.look_at_leadership();
+            self.answer_handed_over();
             if self.outputs.is_empty() && !self.work() {
                 return None;
             }
@@ -342,6 +349,7 @@ impl Driver {
             self.log.deadline(),
             self.watch.deadline(),
             self.stopping.deadline(),
+            self.handed_over.iter().map(|waits| waits.until).min(),
             leader_only,
         ]
         .into_iter()

@@ -20,6 +20,8 @@ pub(crate) struct Peers {
 struct Peer {
     /// Where it is reached, as it says.
     address: String,
+    /// The highest feature level that it supports.
+    supports: u32,
     /// What goes before entries, for this turn.
     urgent: BytesMut,
     /// The entries that were last read from disk for it.
@@ -45,8 +47,8 @@ pub(crate) struct Piece {
 
 impl Peers {
     /// There is a new connection; what waited for an earlier one is dropped.
-    pub(crate) fn connect(&mut self, peer: Member, address: String) {
-        let state = Peer { address, urgent: BytesMut::new(), read: None };
+    pub(crate) fn connect(&mut self, peer: Member, address: String, supports: u32) {
+        let state = Peer { address, supports, urgent: BytesMut::new(), read: None };
         self.connected.insert(peer, state);
     }
 
@@ -56,6 +58,11 @@ impl Peers {
 
     pub(crate) fn is_connected(&self, peer: Member) -> bool {
         self.connected.contains_key(&peer)
+    }
+
+    /// The highest feature level that a member supports, if it is connected.
+    pub(crate) fn supports(&self, peer: Member) -> Option<u32> {
+        self.connected.get(&peer).map(|state| state.supports)
     }
 
     /// Where the member with this id is reached, if it is connected.

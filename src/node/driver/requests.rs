@@ -79,7 +79,12 @@ impl Driver {
     pub(super) fn propose_point(&mut self) {
         let mut payload = BytesMut::new();
         Point { snapshot: false }.encode(&mut payload);
-        self.propose(EntryKind::POINT, Proposal { waiter: None, payload: payload.freeze() });
+        self.propose_own(EntryKind::POINT, payload);
+    }
+
+    /// Proposes an entry that nobody waits for.
+    pub(super) fn propose_own(&mut self, kind: EntryKind, payload: BytesMut) {
+        self.propose(kind, Proposal { waiter: None, payload: payload.freeze() });
     }
 
     fn read(&mut self, ask: Ask, consistency: Consistency) {

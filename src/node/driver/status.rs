@@ -161,6 +161,9 @@ impl Driver {
             let age = self.log.busy_for(self.now).unwrap_or_default();
             tell("disk_still", format!("the disk hasn't finished a write for {age:.1?}"));
         }
+        if let Some(index) = self.watch.disputed {
+            tell("state_disputed", format!("the states of the nodes differ at entry {index}"));
+        }
         if self.about.storage == StorageKind::Unsynced {
             tell("sync_none", "writes aren't synced: a power cut may lose some".to_owned());
         }

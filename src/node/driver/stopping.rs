@@ -39,6 +39,15 @@ impl Stopping {
     }
 }
 
+/// Who waits to be told that leadership was handed over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct HandedOver {
+    client: ClientId,
+    request: u64,
+    /// Then it is told even if nobody is known to lead.
+    pub(super) until: Time,
+}
+
 /// The number of the hand-over that the node itself asks for.
 const OWN_TRANSFER: u64 = 0;
 
@@ -92,20 +101,37 @@ impl Driver {
     }
 
     pub(super) fn transferred(&mut self, token: Token) {
-        let (term, leader) = self.raft.term_and_leader();
         let Asked::Transfer(number) = Asked::of(token) else {
             unreachable!("only a transfer ends so")
         };
         if number == OWN_TRANSFER {
             return self.handed_over();
         }
-        let Some((client, request)) = self.clients.take_transfer(number) else { return };
-        let Some(leader) = leader else {
-            let text = "leadership was given up; who leads isn't known yet";
-            return self.reply(client, unknown(request, text));
-        };
-        let body = ReplyBody::Transferred { leader: leader.id, term };
-        self.reply(client, Reply { id: request, body });
+        if let Some((client, request)) = self.clients.take_transfer(number) {
+            let until = self.now + self.about.election_timeout;
+            self.handed_over.push(HandedOver { client, request, until });
+        }
+    }
+
+    /// Answers those who wait for a hand-over of leadership, once it is known who leads.
+    pub(super) fn answer_handed_over(&mut self) {
+        if self.handed_over.is_empty() {
+            return;
+        }
+        let (term, leader) = self.raft.term_and_leader();
+        let now = self.now;
+        let is_due = |waits: &mut HandedOver| leader.is_some() || waits.until <= now;
+        let due: Vec<HandedOver> = self.handed_over.extract_if(.., is_due).collect();
+        for HandedOver { client, request, .. } in due {
+            let body = match leader {
+                Some(leader) => ReplyBody::Transferred { leader: leader.id, term },
+                None => {
+                    let text = "leadership was given up; who leads isn't known yet";
+                    ReplyBody::Unknown { text: text.to_owned() }
+                }
+            };
+            self.reply(client, Reply { id: request, body });
+        }
     }
 
     pub(super) fn transfer_refused(&mut self, token: Token, reason: Refusal) {
@@ -141,10 +167,6 @@ impl Driver {
         let token = Asked::Transfer(OWN_TRANSFER).token();
         self.core(Input::Transfer { token, to: None });
     }
-}
-
-fn unknown(id: u64, text: &str) -> Reply {
-    Reply { id, body: ReplyBody::Unknown { text: text.to_owned() } }
 }
 
 fn differs(index: Index, majority: u128) -> String {

@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
+use bytes::BytesMut;
+
 use super::applying::Next;
 use super::files::Reader;
 use super::log::{Finished, SLOW_SYNC, STILL};
 use super::proposals::Outcome;
 use super::{Asked, Driver, DriverOutput, Halt, Notice};
-use crate::kv::{Applied, PointReport, Verdict};
-use crate::model::{Batch, EntryRef, Index, Member, Time};
+use crate::kv::{Applied, FEATURE_LEVEL, FeatureLevel, PointReport, Verdict};
+use crate::model::{Batch, EntryKind, EntryRef, Index, Member, Time};
 use crate::raft::Input;
 use crate::storage::{FileReport, LogReport};
 use crate::wire::{RefusalCode, encode_point_report};
@@ -48,6 +50,8 @@ pub(super) struct Watch {
     told_of_disk: bool,
     told_of_full: bool,
     arrivals_at: Option<Time>,
+    /// The point at which the replicas differ, and none has a majority.
+    pub(super) disputed: Option<Index>,
     /// The last entry at the start: when it is applied, the node has caught up with itself.
     last_at_start: Index,
     first_applied: Option<Index>,
@@ -61,6 +65,7 @@ impl Watch {
             told_of_disk: false,
             told_of_full: false,
             arrivals_at: None,
+            disputed: None,
             last_at_start,
             first_applied: None,
         }
@@ -238,8 +243,10 @@ impl Driver {
     fn judge(&mut self, index: Index) {
         let (_, members) = self.raft.configuration();
         match self.points.verdict(self.about.me, index, members) {
-            Verdict::Undecided | Verdict::Agrees => {}
+            Verdict::Undecided => {}
+            Verdict::Agrees => self.watch.disputed = None,
             Verdict::Disputed => {
+                self.watch.disputed = Some(index);
                 if let Some(report) = self.points.latest().filter(|report| report.index == index) {
                     self.notice(Notice::Disputed(report));
                 }
@@ -301,12 +308,13 @@ impl Driver {
     }
 
     fn watch_disk(&mut self) {
-        let Some(age) = self.log.busy_for(self.now) else { return };
+        let Some(age) = self.log.stuck_for(self.now) else { return };
         if self.watch.disk_at.is_some_and(|at| at > self.now) {
             return;
         }
         self.watch.disk_at = Some(self.now + self.watch.disk_interval);
         self.core(Input::DiskWaiting(age));
+        let Some(age) = self.log.busy_for(self.now) else { return };
         if age >= STILL {
             self.halt(Halt::DiskStill(age));
         } else if age >= 10 * SLOW_SYNC && !self.watch.told_of_disk {
@@ -315,12 +323,40 @@ impl Driver {
         }
     }
 
-    /// Asks the core to give vacant seats to those who came for them.
+    /// What a leader does when members have come: they may fill vacant seats, or all of them
+    /// support more than the cluster uses.
     fn look_for_arrivals(&mut self) {
         if self.watch.arrivals_at.is_none_or(|at| at > self.now) {
             return;
         }
         self.watch.arrivals_at = None;
+        if self.leads.is_some() {
+            self.give_seats();
+            self.raise_level();
+        }
+    }
+
+    /// Raises the feature level to that of this program, once all voters support it.
+    fn raise_level(&mut self) {
+        if self.machine.feature_level() >= FEATURE_LEVEL {
+            return;
+        }
+        let (_, configuration) = self.raft.configuration();
+        let me = self.about.me;
+        let supports = |member| member == me || self.peers.supports(member) >= Some(FEATURE_LEVEL);
+        let mut voters = configuration.seats().iter().filter(|seat| seat.standing.votes());
+        if voters.all(|seat| seat.member().is_some_and(supports)) {
+            let mut payload = BytesMut::new();
+            let version = env!("CARGO_PKG_VERSION");
+            FeatureLevel { level: FEATURE_LEVEL, version }.encode(&mut payload);
+            self.propose_own(EntryKind::FEATURE_LEVEL, payload);
+        }
+        // Until it is applied; the proposal may be lost.
+        self.watch.look_for_arrivals_later(self.now);
+    }
+
+    /// Asks the core to give vacant seats to those who came for them.
+    fn give_seats(&mut self) {
         let (_, configuration) = self.raft.configuration();
         let vacant = |member: Member| {
             let mut seats = configuration.seats().iter().filter(|seat| seat.id == member.id);
@@ -328,11 +364,9 @@ impl Driver {
         };
         let arrival = self.peers.arrivals().find(|(member, _)| vacant(*member));
         let Some((member, address)) = arrival else { return };
+        let (token, address) = (Asked::Seat.token(), address.to_owned());
+        self.core(Input::Seat { token, member, address });
         // One at a time: each is a change of its own. Whoever is left is looked for again.
-        self.watch.arrivals_at = Some(self.now + ARRIVALS);
-        if self.leads.is_some() {
-            let (token, address) = (Asked::Seat.token(), address.to_owned());
-            self.core(Input::Seat { token, member, address });
-        }
+        self.watch.look_for_arrivals_later(self.now);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::life::Life;
 use super::{Due, Server};
-use crate::model::{Member, NodeId};
+use crate::model::{MAX_SEATS, Member, NodeId};
 use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::door::{Footing, Refused, refuse};
@@ -10,6 +10,10 @@ use crate::node::driver::DriverInput;
 use crate::node::links::Link;
 use crate::node::server::reading::client_id;
 use crate::wire::{Hello, HelloAnswer, HelloRefusal, Party, Purpose, Verdict};
+
+/// The most connections of other nodes: two for each seat that a cluster may have, and as many
+/// again for those that come and go.
+const MOST_NODES: usize = 4 * MAX_SEATS as usize;
 
 impl Server {
     /// A call has come through, or failed: says hello.
@@ -38,6 +42,10 @@ impl Server {
             if is_client && self.count_clients() >= self.config.client.max_connections {
                 let most = self.config.client.max_connections;
                 let text = format!("this node has {most} clients, as many as it may have");
+                return Err(refuse(HelloRefusal::TOO_MANY, text));
+            }
+            if !is_client && self.count_nodes() >= MOST_NODES {
+                let text = format!("this node is connected to {MOST_NODES} others, the most");
                 return Err(refuse(HelloRefusal::TOO_MANY, text));
             }
             Ok(footing)
@@ -152,13 +160,13 @@ impl Server {
             self.life.came(member, party.cluster.is_some(), self.now);
             return self.offer_founding(id);
         }
-        let (boot, address) = (party.boot, party.address.clone());
-        let link = Link { connection: id, is_called, boot, address: address.clone() };
+        let (boot, address, supports) = (party.boot, party.address.clone(), party.features.highest);
+        let link = Link { connection: id, is_called, boot, address: address.clone(), supports };
         for old in self.state.links.add(member, link) {
             self.close(old, "a newer connection of the same node takes its place");
         }
         if let Life::Serving(serving) = &mut self.life {
-            let input = DriverInput::PeerConnected { peer: member, boot, address };
+            let input = DriverInput::PeerConnected { peer: member, boot, address, supports };
             serving.driver.handle(self.now, input);
         }
         self.campaign_if_founder();
@@ -170,12 +178,17 @@ impl Server {
         let Some(next) = self.state.links.remove(member, id) else { return };
         let Life::Serving(serving) = &mut self.life else { return };
         let input = match next {
-            Some(Link { boot, address, .. }) => {
-                DriverInput::PeerConnected { peer: member, boot, address }
+            Some(Link { boot, address, supports, .. }) => {
+                DriverInput::PeerConnected { peer: member, boot, address, supports }
             }
             None => DriverInput::PeerDisconnected(member),
         };
         serving.driver.handle(self.now, input);
+    }
+
+    fn count_nodes(&self) -> usize {
+        let connections = self.state.connections.values();
+        connections.filter(|one| matches!(one.stage, Stage::Node { .. })).count()
     }
 
     fn count_clients(&self) -> u64 {

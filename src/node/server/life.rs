@@ -53,6 +53,11 @@ impl Life {
         matches!(self, Life::Forming(_))
     }
 
+    /// Whether it passes from one cluster to another.
+    pub(super) const fn is_changing(&self) -> bool {
+        matches!(self, Life::Refounding(_) | Life::Between)
+    }
+
     pub(super) fn deadline(&self) -> Option<Time> {
         match self {
             Life::Forming(early) => early.forming.deadline(),
@@ -71,7 +76,8 @@ impl Life {
                 commit: Index::ZERO,
                 members: None,
                 feature_level: 0,
-                is_stopping,
+                // One that is changing its cluster speaks with nobody meanwhile.
+                is_stopping: is_stopping || !self.is_forming(),
             };
         };
         let raft = serving.driver.raft();

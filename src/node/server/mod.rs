@@ -120,8 +120,8 @@ pub(super) struct LoopState {
     refusals: BTreeMap<NodeId, String>,
     accepts: bool,
     is_leaving: bool,
-    /// How long the last wait was to be.
-    waited: Option<Duration>,
+    /// Whether the process was away for longer than it wanted to be before this turn.
+    was_away: bool,
     /// Frames are made here.
     scratch: BytesMut,
 }
@@ -139,7 +139,7 @@ impl LoopState {
             refusals: BTreeMap::new(),
             accepts: true,
             is_leaving: false,
-            waited: None,
+            was_away: false,
             scratch: BytesMut::new(),
         }
     }
@@ -195,8 +195,8 @@ impl Server {
         }
         let next = [
             state.deadlines.next(),
-            self.calls.deadline(),
             self.life.deadline(),
+            (!self.life.is_changing()).then(|| self.calls.deadline()).flatten(),
             self.life.is_forming().then(|| self.journal.waits_deadline()).flatten(),
         ];
         let next = next.into_iter().flatten().min()?;
@@ -213,15 +213,14 @@ impl Server {
         let now = self.read_clock();
         let before = mem::replace(&mut self.now, now);
         let passed = self.now.since(before);
-        let was_away = self.state.waited.is_some_and(|_| {
-            waited.is_some_and(|waited| passed > waited + self.config.cluster.election_timeout / 2)
-        });
-        self.state.waited = waited;
-        if was_away {
-            let passed = passed.as_secs_f64();
-            self.journal.warn("was_away", &format!("the process did not run for {passed:.3} s"));
+        let patience = self.config.cluster.election_timeout / 2;
+        let is_late = waited.is_some_and(|waited| passed > waited + patience);
+        // Not twice in a row: what is always late must look at the time, too.
+        self.state.was_away = is_late && !self.state.was_away;
+        if self.state.was_away {
+            self.journal.was_away(self.now, passed);
         }
-        was_away
+        self.state.was_away
     }
 
     fn note_event(&mut self, id: ConnectionId, event: &mio::event::Event) {
@@ -271,7 +270,9 @@ impl Server {
                 Due::Leaving => return Err(Exit::Clean),
             }
         }
-        while let Some(id) = self.calls.due(self.now) {
+        while !self.life.is_changing()
+            && let Some(id) = self.calls.due(self.now)
+        {
             self.call(id);
         }
         self.form()?;

@@ -30,47 +30,60 @@ impl Server {
     /// Clients of whom no more was read get another chance.
     pub(super) fn resume_paused(&mut self) {
         let Life::Serving(serving) = &self.life else { return };
-        let ready = &mut self.state.ready;
+        let (ready, connections) = (&mut self.state.ready, &mut self.state.connections);
         self.state.paused.retain(|id| {
-            let has_room = serving.driver.has_room(client_id(*id));
-            if has_room {
+            let Some(connection) = connections.get_mut(id) else { return false };
+            connection.is_paused = !serving.driver.has_room(client_id(*id));
+            if !connection.is_paused {
                 ready.push(*id);
             }
-            !has_room
+            connection.is_paused
         });
     }
 
+    /// Reads a connection until it would block, within a budget.
     fn read(&mut self, id: ConnectionId) -> Result<(), Exit> {
+        let mut budget = READ_BYTES;
         // What was left from the last time goes first.
-        if !self.take(id)? {
-            return Ok(());
-        }
-        let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(()) };
-        if !connection.is_readable || matches!(connection.stage, Stage::Connecting(_)) {
-            return Ok(());
-        }
-        let filled = match connection.reader.fill(&mut connection.stream, READ_BYTES) {
-            Ok(filled) => filled,
-            Err(error) => {
-                self.close(id, &error.to_string());
+        while self.take(id)? {
+            let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(()) };
+            if !connection.is_readable || matches!(connection.stage, Stage::Connecting(_)) {
                 return Ok(());
             }
-        };
-        match filled.end {
-            FillEnd::Budget => self.state.ready.push(id),
-            FillEnd::Blocked | FillEnd::Closed => connection.is_readable = false,
-        }
-        if !self.take(id)? || filled.end != FillEnd::Closed {
-            return Ok(());
-        }
-        if let Some(connection) = self.state.connections.get(&id) {
-            let reason = match connection.reader.at_end() {
-                Ok(()) => "the other side has closed it".to_owned(),
-                Err(error) => error.to_string(),
+            if budget == 0 {
+                self.state.ready.push(id);
+                return Ok(());
+            }
+            let filled = match connection.reader.fill(&mut connection.stream, budget) {
+                Ok(filled) => filled,
+                Err(error) => {
+                    self.close(id, &error.to_string());
+                    return Ok(());
+                }
             };
-            self.close(id, &reason);
+            budget -= filled.bytes;
+            match filled.end {
+                FillEnd::Budget => {}
+                FillEnd::Blocked => connection.is_readable = false,
+                FillEnd::Closed => {
+                    connection.is_readable = false;
+                    if self.take(id)? {
+                        self.closed_by_the_other(id);
+                    }
+                    return Ok(());
+                }
+            }
         }
         Ok(())
+    }
+
+    fn closed_by_the_other(&mut self, id: ConnectionId) {
+        let Some(connection) = self.state.connections.get(&id) else { return };
+        let reason = match connection.reader.at_end() {
+            Ok(()) => "the other side has closed it".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        self.close(id, &reason);
     }
 
     /// Takes what was read as far as it goes. Says whether more may be read.
@@ -171,7 +184,10 @@ impl Server {
                 _ => {}
             }
         }
-        self.state.paused.push(id);
+        if !connection.is_paused {
+            connection.is_paused = true;
+            self.state.paused.push(id);
+        }
         Ok(false)
     }
 

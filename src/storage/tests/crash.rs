@@ -207,6 +207,25 @@ fn a_block_is_there_whole_or_not_at_all_for_every_prefix_of_its_bytes() {
 }
 
 #[test]
+fn what_a_killed_process_left_in_the_cache_is_durable_before_it_counts() {
+    for only_cached_reads in [false, true] {
+        let (disk, reported) = with_an_unsynced_block();
+        let disk = disk.after_process_end();
+        if only_cached_reads {
+            disk.read_through_the_cache_only();
+        }
+        let mut run = reported.resume(disk.clone());
+        run.start().unwrap();
+        assert_eq!(run.acknowledged.log.len(), 6, "the cache has the whole block");
+        let reported = Reported::of(&run);
+        drop(run);
+        let mut run = reported.resume(disk.after_power_cut(&mut || false));
+        run.start().unwrap();
+        assert_eq!(run.acknowledged.log.len(), 6);
+    }
+}
+
+#[test]
 fn random_work_with_random_crashes_loses_nothing_that_was_reported() {
     for seed in 0..150 {
         let mut bits = Bits(seed);

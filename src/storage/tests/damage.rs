@@ -154,24 +154,26 @@ fn a_file_that_is_taken_away_is_missed() {
 
 #[test]
 fn stale_bytes_of_another_segment_behind_the_end_are_no_blocks() {
-    let (disk, hard_state, log) = small_directory(false);
-    let segments: Vec<PathBuf> =
-        disk.files().into_iter().filter(|path| path.to_str().unwrap().ends_with(".seg")).collect();
-    let (last, others) = segments.split_last().unwrap();
-    let end = disk.bytes(last).iter().rposition(|&byte| byte != 0).unwrap() + 1;
-    let end = end.next_multiple_of(512);
-    assert!(!others.is_empty());
-    for other in others {
-        let stale = disk.bytes(other);
-        let recycled = disk.copy();
-        recycled.damage(last, |bytes| {
-            let length = bytes.len().min(stale.len());
-            if end < length {
-                bytes[end..length].copy_from_slice(&stale[end..length]);
-            }
-        });
-        assert_eq!(outcome(&recycled), Ok((hard_state, log.clone())), "{}", other.display());
+    let disk = LosableDisk::new();
+    let mut node = founded(&disk, small());
+    for index in 2..8 {
+        let before = id(u64::from(index > 2), index - 1);
+        append(&mut node.writer, before, commands(1, index, 1, 100));
     }
+    drop(node);
+    let disk = disk.after_process_end();
+    let mut node = start_with(&disk, small()).unwrap();
+    append(&mut node.writer, id(1, 7), commands(1, 8, 1, 100));
+    let log = all_entries(&mut node.files, 1, Index(8));
+    drop(node);
+    let disk = disk.after_process_end();
+    let names = disk.files();
+    let [old, new] = &names[names.len() - 2..] else { unreachable!("there are two segments") };
+    // Both have a block at each of the first places; what the new one hasn't is the old one's.
+    let stale = disk.bytes(old);
+    disk.damage(new, |bytes| bytes[4608..stale.len()].copy_from_slice(&stale[4608..]));
+    let (_, found) = outcome(&disk).unwrap();
+    assert_eq!(found, log);
 }
 
 #[test]
@@ -181,9 +183,9 @@ fn a_block_that_lies_at_another_place_than_it_was_written_for_is_none() {
     let last = last.unwrap();
     let moved = disk.copy();
     moved.damage(&last, |bytes| {
-        let block = bytes[4096..4608].to_vec();
+        let block = bytes[4096..5120].to_vec();
         let free = bytes.iter().rposition(|&byte| byte != 0).unwrap().next_multiple_of(512);
-        bytes[free..free + 512].copy_from_slice(&block);
+        bytes[free..free + 1024].copy_from_slice(&block);
     });
     assert_eq!(outcome(&moved), Ok((hard_state, log)));
 }

@@ -2,6 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::harness::{append, commands, founding, id, options};
 use crate::model::Index;
@@ -51,6 +52,51 @@ fn two_openers_of_one_directory_do_not_get_along() {
     assert!(Inspection::open(RealDisk, folder.path()).unwrap().is_live());
     drop(node);
     drop(open(folder.path()));
+}
+
+#[test]
+fn the_workers_can_go_to_threads_of_their_own() {
+    fn can_be_sent<T: Send + 'static>(_: &T) {}
+    let folder = tempfile::tempdir().unwrap();
+    let node = open(folder.path());
+    can_be_sent(&node.writer);
+    can_be_sent(&node.files);
+}
+
+#[test]
+fn a_log_that_is_being_written_is_never_taken_for_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let Recovered { mut writer, mut files, .. } = open(folder.path());
+    let path = folder.path().to_owned();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut keep = id(0, 1);
+            for write in 0..400 {
+                let batch = commands(1, keep.index.0 + 1, 1 + write % 7, 90);
+                let last = batch.last();
+                append(&mut writer, keep, batch);
+                if write % 50 == 7 {
+                    files.perform(FileWork::MakeSpare).unwrap();
+                    writer.perform(LogWork::Mark).unwrap();
+                }
+                keep = last;
+            }
+            done.store(true, Ordering::Release);
+        });
+        let mut seen = 0;
+        while !done.load(Ordering::Acquire) {
+            let inspection = Inspection::open(RealDisk, &path).unwrap();
+            assert!(inspection.is_live());
+            let verification = inspection.verify().unwrap();
+            assert_eq!(verification.verdict, Verdict::Ok, "{:?}", verification.findings);
+            let (_, last) = verification.entries.unwrap();
+            assert!(last.0 >= seen, "{last} after {seen}");
+            seen = last.0;
+        }
+    });
+    let inspection = Inspection::open(RealDisk, &path).unwrap();
+    assert_eq!(inspection.range().unwrap(), Some((Index(1), Index(1598))));
 }
 
 #[test]

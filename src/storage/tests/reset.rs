@@ -56,6 +56,27 @@ fn a_reset_without_entries_is_kept_by_later_starts() {
 }
 
 #[test]
+fn a_crash_at_every_operation_of_the_start_after_a_reset_keeps_the_reset() {
+    let disk = LosableDisk::new();
+    let mut node = founded(&disk, options());
+    reset(&mut node, id(4, 500)).unwrap();
+    drop(node);
+    for number in 1.. {
+        let disk = disk.after_process_end();
+        disk.set_trouble(Some(Trouble::PowerGoes(disk.operations() + number)));
+        let done = start_with(&disk, with_snapshot(id(4, 500))).is_ok();
+        for keep in [false, true] {
+            let after = disk.after_power_cut(&mut || keep);
+            let node = start_with(&after, with_snapshot(id(4, 500))).unwrap();
+            assert_eq!((node.base, node.last), (id(4, 500), Index(500)));
+        }
+        if done {
+            break;
+        }
+    }
+}
+
+#[test]
 fn a_snapshot_that_the_log_does_not_hold_makes_a_start_reset_the_log() {
     for snapshot in [id(1, 40), id(3, 5), id(2, 9)] {
         let disk = LosableDisk::new();
@@ -135,8 +156,12 @@ fn a_crash_while_segments_are_removed_leaves_a_log_that_starts() {
         disk.set_trouble(Some(Trouble::PowerGoes(disk.operations() + number)));
         let done = node.files.perform(FileWork::RemoveThrough(Index(38))).is_ok();
         drop(node);
-        for keep in [false, true] {
-            let after = disk.after_power_cut(&mut || keep);
+        for pattern in 0..8_u32 {
+            let mut next = pattern;
+            let after = disk.after_power_cut(&mut || {
+                next = next.rotate_right(1);
+                next >> 31 == 1
+            });
             let mut again = start_with(&after, with_snapshot(id(3, 38))).unwrap();
             assert_eq!(again.last, Index(38));
             let kept = all_entries(&mut again.files, again.base.index.0 + 1, Index(38));

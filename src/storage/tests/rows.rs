@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::harness::{
-    ROOT, all_entries, append, commands, founded, id, node, options, start, start_with, vote,
+    ROOT, all_entries, append, commands, founded, founding, id, node, options, start, start_with,
+    vote,
 };
-use super::losable::LosableDisk;
+use super::losable::{LosableDisk, Trouble};
 use crate::model::{HardState, Incarnation, Index, LogId, Term, WriteSeq};
 use crate::storage::{
     Corruption, Directory, Disk, ErrorClass, LogWork, OpenOptions, Recovered, StorageError,
@@ -184,6 +185,72 @@ fn a_missing_segment_is_named_wherever_it_was() {
 }
 
 #[test]
+fn a_bad_head_is_damage_from_the_entry_behind_the_last_good_one() {
+    let (disk, segments) = several_segments();
+    for (at, segment) in segments.iter().enumerate() {
+        let damaged = disk.copy();
+        flip(&damaged, segment, 70);
+        let damage = refusal(&damaged);
+        assert_eq!(PathBuf::from(ROOT).join(&damage.file), *segment);
+        assert!(damage.what.contains("head is bad"), "{damage}");
+        let first: u64 = segment.file_name().unwrap().to_str().unwrap()[17..37].parse().unwrap();
+        assert_eq!(damage.entries, Some((Index(first), None)), "segment {at}");
+    }
+}
+
+#[test]
+fn a_segment_under_another_name_is_damage() {
+    let (disk, segments) = several_segments();
+    let (first, second) = (&segments[1], &segments[2]);
+    let (of_first, of_second) = (disk.bytes(first), disk.bytes(second));
+    disk.damage(first, |bytes| *bytes = of_second);
+    disk.damage(second, |bytes| *bytes = of_first);
+    let damage = refusal(&disk);
+    assert!(damage.what.contains("it is the head of the segment"), "{damage}");
+}
+
+/// A log that was founded anew, with the voided segment still there.
+fn founded_anew() -> (LosableDisk, Vec<PathBuf>) {
+    let disk = LosableDisk::new();
+    let mut node = founded(&disk, options());
+    node.writer.perform(LogWork::Refound { founding: founding(6) }).unwrap();
+    append(&mut node.writer, id(0, 1), commands(1, 2, 2, 100));
+    drop(node);
+    let disk = disk.after_process_end();
+    let segments = segments(&disk);
+    assert_eq!(segments.len(), 2);
+    (disk, segments)
+}
+
+#[test]
+fn what_lies_below_a_reset_does_not_count_whatever_it_is() {
+    let (disk, segments) = founded_anew();
+    flip(&disk, &segments[0], 70);
+    assert_eq!(last_of(&mut start(&disk).unwrap()), Index(3));
+    assert!(!disk.files().contains(&segments[0]), "it is removed");
+}
+
+#[test]
+fn a_log_of_another_cluster_than_the_identitys_is_damage() {
+    let (disk, segments) = founded_anew();
+    disk.take_away(&segments[1]);
+    // The floor speaks of the segment that is missing; with an older hard state the cluster does.
+    assert!(refusal(&disk).what.contains("missing"));
+    let older = LosableDisk::new();
+    let mut node = founded(&older, options());
+    append(&mut node.writer, id(0, 1), commands(1, 2, 2, 100));
+    drop(node);
+    let (newer, segments) = founded_anew();
+    for name in [path("hardstate"), segments[0].clone()] {
+        let bytes = older.bytes(&name);
+        newer.damage(&name, |old| *old = bytes);
+    }
+    newer.take_away(&segments[1]);
+    let damage = refusal(&newer);
+    assert!(damage.what.contains("its cluster is"), "{damage}");
+}
+
+#[test]
 fn a_last_segment_that_was_cut_is_damage() {
     let disk = crashed();
     let segment = segments(&disk)[0].clone();
@@ -242,6 +309,46 @@ fn without_a_good_copy_of_the_hard_state_nothing_starts() {
     assert!(refusal(&disk).what.contains("term and vote are lost"));
     disk.take_away(&path("hardstate"));
     assert!(refusal(&disk).what.contains("isn't there"));
+}
+
+#[test]
+fn the_copy_of_the_hard_state_that_is_bad_is_put_right_before_the_good_one_is_touched() {
+    let disk = crashed();
+    flip(&disk, &path("hardstate"), 32_768 + 90);
+    let (good, bad) = {
+        let bytes = disk.bytes(&path("hardstate"));
+        (bytes[..4096].to_vec(), bytes[32_768..36_864].to_vec())
+    };
+    for number in 1.. {
+        let cut = disk.copy();
+        cut.set_trouble(Some(Trouble::PowerGoes(cut.operations() + number)));
+        let done = start(&cut).is_ok();
+        let bytes = cut.after_power_cut(&mut || true).bytes(&path("hardstate"));
+        assert!(bytes[..4096] == good || bytes[32_768..36_864] != bad, "operation {number}");
+        if done {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_last_block_that_says_what_no_torn_write_can_say_is_damage() {
+    let disk = crashed();
+    let segment = segments(&disk)[0].clone();
+    for (field, value) in [(12, 1), (12, 3), (32, 6), (48, 136)] {
+        let damaged = disk.copy();
+        damaged.damage(&segment, |bytes| {
+            let head = &mut bytes[BLOCKS[4]..BLOCKS[4] + 64];
+            head[field] = value;
+            let mut hasher = crc32fast::Hasher::new();
+            hasher.update(&head[..8]);
+            hasher.update(&head[12..]);
+            let crc = hasher.finalize();
+            head[8..12].copy_from_slice(&crc.to_le_bytes());
+        });
+        let damage = refusal(&damaged);
+        assert!(damage.offset as usize >= BLOCKS[4], "{damage}");
+    }
 }
 
 #[test]

@@ -206,6 +206,19 @@ fn without_syncs_the_log_is_still_whole_up_to_its_last_rotation_mark_or_stop() {
 }
 
 #[test]
+fn without_syncs_a_new_segment_still_stands_on_a_durable_one() {
+    let rarely = OpenOptions { sync: SyncMode::Rarely, ..options() };
+    let disk = LosableDisk::new();
+    let mut node = founded(&disk, rarely.clone());
+    append(&mut node.writer, id(0, 1), commands(1, 2, 5, 1000));
+    append(&mut node.writer, id(1, 6), commands(1, 7, 5, 1000));
+    append(&mut node.writer, id(1, 11), commands(1, 12, 5, 1000));
+    let lost = disk.after_power_cut(&mut || false);
+    let recovered = start_with(&lost, rarely).unwrap();
+    assert_eq!((recovered.last, recovered.segments), (Index(11), 2));
+}
+
+#[test]
 fn a_founding_can_be_given_up_for_another_while_nothing_follows_it() {
     let disk = LosableDisk::new();
     let mut node = founded(&disk, options());

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::codes::Code;
 use crate::exit::Exit;
-use crate::output::{BAD, BOLD, VERSION, styled};
+use crate::output::{BAD, BOLD, VERSION, error_width, styled, wrapped};
 
 /// A failed command.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -107,12 +107,18 @@ impl CliError {
         if self.silent {
             return;
         }
-        let mut text = format!("{} {}\n", styled(BAD, "error:"), self.message);
-        for detail in &self.details {
-            text.push_str(&format!("  {detail}\n"));
-        }
+        let mut lines = vec![format!("{} {}", styled(BAD, "error:"), self.message)];
+        lines.extend(self.details.iter().map(|detail| format!("  {detail}")));
         if let Some(hint) = &self.hint {
-            text.push_str(&format!("  {} {hint}\n", styled(BOLD, "hint:")));
+            lines.push(format!("  {} {hint}", styled(BOLD, "hint:")));
+        }
+        let mut text = String::new();
+        for line in lines {
+            match error_width() {
+                Some(width) => text.push_str(&wrapped(&line, 4, width)),
+                None => text.push_str(&line),
+            }
+            text.push('\n');
         }
         // Nothing is left to be done where even this can't be said.
         let _ = anstream::stderr().write_all(text.as_bytes());

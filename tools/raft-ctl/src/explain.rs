@@ -231,5 +231,7 @@ fn unknown(unknown: &Unknown, context: &Context) -> CliError {
               be repeated safely"
             .to_owned(),
     };
-    CliError::new(Code::Unknown, unknown.to_string()).details(lines(&unknown.tried)).hint(again)
+    // A single attempt is what the message speaks of.
+    let details = if unknown.tried.len() > 1 { lines(&unknown.tried) } else { Vec::new() };
+    CliError::new(Code::Unknown, unknown.to_string()).details(details).hint(again)
 }

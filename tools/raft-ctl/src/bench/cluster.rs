@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use raft_node::client::{Client, Endpoint, Options, survey};
-use raft_node::model::Term;
+use raft_node::model::{Boot, Index, Term};
 use raft_node::wire::StatusRole;
 
 use super::plan::Plan;
@@ -23,6 +23,26 @@ pub(super) struct Cluster {
     pub(super) voters: Option<usize>,
     /// What keeps its log.
     pub(super) storage: Option<&'static str>,
+}
+
+/// How far a node has written its log.
+#[derive(Clone, Copy)]
+pub(super) struct Written {
+    boot: Boot,
+    last: Index,
+    writes: u64,
+}
+
+impl Written {
+    /// How many entries each write held since `before`.
+    pub(super) fn entries_per_write(self, before: Written) -> Option<f64> {
+        if self.boot != before.boot {
+            return None;
+        }
+        let entries = self.last.0.checked_sub(before.last.0)?;
+        let writes = self.writes.checked_sub(before.writes).filter(|writes| *writes > 0)?;
+        Some(entries as f64 / writes as f64)
+    }
 }
 
 impl Cluster {
@@ -56,6 +76,16 @@ impl Cluster {
             endpoints.clone_from(&context.endpoints);
         }
         Ok(Cluster { endpoints, leader, voters, storage })
+    }
+
+    /// The leader's last entry and how often it has written its log.
+    pub(super) fn written(&self, context: &Context) -> Option<Written> {
+        let (_, leader) = self.leader.as_ref()?;
+        let endpoints = vec![leader.clone()];
+        let (fixed, timeout) = (true, SURVEY_TIME);
+        let options = Options { endpoints, fixed, timeout, ..context.options() };
+        let status = Client::new(options).status().ok()?;
+        Some(Written { boot: status.boot, last: status.last, writes: status.writes })
     }
 
     /// Where the connections of a thread go.

@@ -19,6 +19,8 @@ pub(crate) struct DiskLimits {
     pub(crate) directory: String,
     pub(crate) sync_p50_us: f64,
     pub(crate) sync_p99_us: f64,
+    /// How many files were written at a time when that was measured.
+    pub(crate) sync_writers: u16,
     pub(crate) durable_bytes_per_second: f64,
 }
 
@@ -30,7 +32,7 @@ pub(crate) struct LoopbackLimits {
 }
 
 /// How long each of the measurements takes at most.
-const EACH: Duration = Duration::from_millis(500);
+const EACH: Duration = Duration::from_millis(300);
 
 /// What a group commit with little in it writes.
 const SMALL_BYTES: usize = 4096;
@@ -41,35 +43,71 @@ const LARGE_BYTES: usize = 4 << 20;
 /// The file that is written over and over.
 const FILE_BYTES: u64 = 64 << 20;
 
+/// How many files are written at a time, as by three nodes.
+const WRITERS: u16 = 3;
+
 const ROUND_TRIPS: usize = 2000;
 
 /// Measures the disk that holds `directory`, or the nearest directory above it that is there, as
-/// the log uses it: writing over preallocated bytes, each write followed by a sync of the data.
+/// the log uses it: each write goes to a place that is set aside and is followed by a sync of
+/// the data.
 pub(crate) fn disk(directory: &Path) -> io::Result<DiskLimits> {
     let directory = nearest(directory);
-    let file = scratch(&directory)?;
-    let bytes = vec![0xa5; LARGE_BYTES];
-    let mut syncs = microseconds();
-    let mut offset = 0;
-    let began = Instant::now();
-    while began.elapsed() < EACH {
-        let start = Instant::now();
-        write_durably(&file, &bytes[..SMALL_BYTES], &mut offset)?;
-        record(&mut syncs, start.elapsed());
+    // A disk that is kept busy may answer sooner than one that falls idle between two syncs.
+    let mut best: Option<(u16, Histogram<u64>)> = None;
+    for writers in [1, WRITERS] {
+        let syncs = syncs(&directory, writers)?;
+        let p50 = |syncs: &Histogram<u64>| syncs.value_at_quantile(0.5);
+        if best.as_ref().is_none_or(|(_, other)| p50(&syncs) < p50(other)) {
+            best = Some((writers, syncs));
+        }
     }
+    let (writers, syncs) = best.expect("it was measured");
+    Ok(DiskLimits {
+        sync_p50_us: quantile_us(&syncs, 0.5),
+        sync_p99_us: quantile_us(&syncs, 0.99),
+        sync_writers: writers,
+        durable_bytes_per_second: bandwidth(&directory)?,
+        directory: directory.display().to_string(),
+    })
+}
+
+/// What small durable writes take where so many files are written at a time.
+fn syncs(directory: &Path, writers: u16) -> io::Result<Histogram<u64>> {
+    let write = |number| -> io::Result<Histogram<u64>> {
+        let file = scratch(directory, number)?;
+        let (bytes, mut offset) = ([0xa5; SMALL_BYTES], 0);
+        let mut syncs = microseconds();
+        let began = Instant::now();
+        while began.elapsed() < EACH {
+            let start = Instant::now();
+            write_durably(&file, &bytes, &mut offset)?;
+            record(&mut syncs, start.elapsed());
+        }
+        Ok(syncs)
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..writers).map(|number| scope.spawn(move || write(number))).collect();
+        let mut all = microseconds();
+        for thread in threads {
+            all += thread.join().map_err(|_| io::Error::other("a writing thread failed"))??;
+        }
+        Ok(all)
+    })
+}
+
+/// How many bytes a second large durable writes reach.
+fn bandwidth(directory: &Path) -> io::Result<f64> {
+    let file = scratch(directory, 0)?;
+    let (bytes, mut offset) = (vec![0xa5; LARGE_BYTES], 0);
     let began = Instant::now();
     let mut written = 0;
     while began.elapsed() < EACH {
         write_durably(&file, &bytes, &mut offset)?;
         written += bytes.len();
     }
-    let durable_bytes_per_second = written as f64 / began.elapsed().as_secs_f64();
-    Ok(DiskLimits {
-        directory: directory.display().to_string(),
-        sync_p50_us: quantile_us(&syncs, 0.5),
-        sync_p99_us: quantile_us(&syncs, 0.99),
-        durable_bytes_per_second,
-    })
+    Ok(written as f64 / began.elapsed().as_secs_f64())
 }
 
 fn nearest(directory: &Path) -> PathBuf {
@@ -80,18 +118,13 @@ fn nearest(directory: &Path) -> PathBuf {
     }
 }
 
-/// A file without a name, so that nothing of it is left whatever happens.
-fn scratch(directory: &Path) -> io::Result<File> {
-    let path = directory.join(format!(".raft-ctl-bench-{}", std::process::id()));
+/// A file without a name, so that nothing of it is left whatever happens. Its room is set aside
+/// and not written: zeros that come through the cache would make each later sync slower.
+fn scratch(directory: &Path, number: u16) -> io::Result<File> {
+    let path = directory.join(format!(".raft-ctl-bench-{}-{number}", std::process::id()));
     let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
     std::fs::remove_file(&path)?;
     rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, FILE_BYTES)?;
-    // The first write into a preallocated place costs more than the later ones; the log pays for
-    // it when it makes a segment ready, not when it commits.
-    let zeroes = vec![0; LARGE_BYTES];
-    for offset in (0..FILE_BYTES).step_by(LARGE_BYTES) {
-        file.write_all_at(&zeroes, offset)?;
-    }
     file.sync_all()?;
     Ok(file)
 }

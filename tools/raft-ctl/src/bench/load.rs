@@ -173,6 +173,8 @@ impl Load {
             let wall = at.elapsed().as_secs_f64().max(1e-9);
             self.seen.busy_share = cpu_time().saturating_sub(cpu).as_secs_f64() / wall;
         }
+        // What became due since the last turn is not late.
+        self.issue_due(Instant::now());
         self.seen.unsent = self.due(self.window.end).saturating_sub(self.issued);
         self.exhausted = true;
         let deadline = Instant::now() + DRAIN_TIME;

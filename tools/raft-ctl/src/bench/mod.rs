@@ -43,11 +43,19 @@ pub(crate) fn run(args: &BenchArgs, context: &Context, out: &mut Output) -> Resu
     if plan.operation != Operation::Put {
         fill(&plan, &cluster)?;
     }
+    let before = cluster.written(context);
     let seen = measure(&plan, &cluster)?;
+    let after = cluster.written(context);
     if seen.done == 0 {
         return Err(nothing_done(&seen));
     }
-    report(&plan, &cluster, &seen, limits).print(out)?;
+    let mut report = report(&plan, &cluster, &seen, limits);
+    if plan.operation != Operation::Get {
+        let batches = before.zip(after);
+        let entries = batches.and_then(|(before, after)| after.entries_per_write(before));
+        report.entries_per_write = entries.map(limits::rounded);
+    }
+    report.print(out)?;
     Ok(Exit::Done)
 }
 
@@ -219,6 +227,7 @@ fn report(plan: &Plan, cluster: &Cluster, seen: &Seen, limits: Limits) -> Report
         errors_by_code: seen.errors.clone(),
         reconnects: seen.reconnects,
         unsent: seen.unsent,
+        entries_per_write: None,
         limits,
         generator: Generator::new(plan.threads, seen.busy_share),
     }

@@ -45,6 +45,8 @@ pub(crate) struct Report {
     pub(crate) reconnects: u64,
     /// Requests of an open loop whose time had come and that weren't sent when it ended.
     pub(crate) unsent: u64,
+    /// How many entries the leader made durable with each write of its log.
+    pub(crate) entries_per_write: Option<f64>,
     pub(crate) limits: Limits,
     pub(crate) generator: Generator,
 }
@@ -121,6 +123,11 @@ impl Report {
             out.line(format!("    put       {}", put.text()))?;
             out.line(format!("    get       {}", get.text()))?;
         }
+        if let Some(entries) = self.entries_per_write {
+            out.line(format!(
+                "  batches     {entries:.1} entries in each write of the leader's log"
+            ))?;
+        }
         self.print_errors(out)?;
         self.print_limits(out)?;
         self.print_warnings(out)
@@ -131,8 +138,9 @@ impl Report {
         let rate = self.rate.map_or(String::new(), |rate| {
             format!("  {}/s asked for", output::count(rate.round() as u64))
         });
+        let clients = if self.clients == 1 { "client" } else { "clients" };
         format!(
-            "{}{nodes}  {} clients x {}  keys {} B  values {} B  {:.1} s{rate}",
+            "{}{nodes}  {} {clients} x {}  keys {} B  values {} B  {:.1} s{rate}",
             self.op, self.clients, self.depth, self.key_size, self.value_size, self.seconds
         )
     }
@@ -210,7 +218,8 @@ impl Report {
             warnings.push(format!("the log is {storage}: a power cut may lose what was done"));
         }
         for warning in warnings {
-            out.line(format!("{} {warning}", styled(WARN, "warning:")))?;
+            let line = format!("{} {warning}", styled(WARN, "warning:"));
+            out.line(output::wrapped(&line, 2, out.width()))?;
         }
         Ok(())
     }

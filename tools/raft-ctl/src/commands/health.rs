@@ -12,8 +12,8 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{self, BAD, GOOD, Output, VERSION, styled};
 
-/// Syncs that take longer hold every write up.
-const SLOW_SYNC: Duration = Duration::from_millis(100);
+/// Syncs that take longer hold every write up, and come near an election timeout.
+const SLOW_SYNC: Duration = Duration::from_millis(250);
 
 /// A node that is further behind than both of these isn't only a moment late.
 const LAGGING_ENTRIES: u64 = 1000;
@@ -147,7 +147,9 @@ fn state(nodes: &Nodes, found: &mut Vec<Reason>) {
 fn told_by_nodes(nodes: &Nodes, found: &mut Vec<Reason>) {
     for told in nodes.up().flat_map(|status| &status.reasons) {
         let node = told.node.map(|node| node.number());
-        let known = |reason: &Reason| reason.code == told.code && reason.node == node;
+        let known = |reason: &Reason| {
+            reason.code == told.code && (reason.node == node || reason.node.is_none())
+        };
         if !found.iter().any(known) {
             let (code, message) = (told.code.clone(), told.message.clone());
             found.push(Reason { code, node, message });

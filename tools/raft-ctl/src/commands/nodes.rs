@@ -121,14 +121,20 @@ impl Nodes {
         self.up().map(|status| status.commit).max()
     }
 
-    /// How far a node is behind: entries, and log time.
+    /// How far a node is behind: committed entries that it isn't known to hold, and the log time
+    /// that they took.
     pub(super) fn behind(&self, status: &StatusReply) -> (u64, Duration) {
         let commit = self.commit().unwrap_or_default();
-        let entries = commit.0.saturating_sub(status.applied.0);
+        // A follower hears of a commit only with the next heartbeat; the leader knows sooner
+        // what it holds.
+        let matched = self.peer(Some(status.node.id)).map_or(Index::ZERO, |peer| peer.matched);
+        let held = matched.max(status.applied).max(status.commit);
+        let entries = commit.0.saturating_sub(held.0);
         let newest = self.up().map(|status| status.applied_time).max().unwrap_or(LogTime(0));
-        let time = match entries {
-            0 => 0,
-            _ => newest.0.saturating_sub(status.applied_time.0),
+        // A node that has applied nothing yet is behind by no time that could be told.
+        let time = match (entries, status.applied_time) {
+            (0, _) | (_, LogTime(0)) => 0,
+            (_, applied) => newest.0.saturating_sub(applied.0),
         };
         (entries, Duration::from_nanos(time))
     }

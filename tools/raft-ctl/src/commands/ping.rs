@@ -58,6 +58,15 @@ pub(crate) fn run(args: &PingArgs, context: &Context, out: &mut Output) -> Resul
             .map(|thread| thread.join().expect("a client's thread doesn't panic"))
             .collect::<Vec<_>>()
     });
+    if results.iter().all(|(_, result)| result.is_err()) {
+        let reasons = results.iter().filter_map(|(endpoint, result)| {
+            let failure = result.as_ref().err()?;
+            Some(format!("{endpoint}  {}", one_reason(failure)))
+        });
+        return Err(CliError::new(Code::CannotConnect, "no node answers")
+            .details(reasons)
+            .hint("start raft on them, or see --config and --endpoints"));
+    }
     if out.is_json() {
         let nodes = results.iter().map(|(endpoint, result)| object(endpoint, result)).collect();
         out.json(&PingObject { v: VERSION, count: args.count, nodes })?;
@@ -68,10 +77,6 @@ pub(crate) fn run(args: &PingArgs, context: &Context, out: &mut Output) -> Resul
             table.row(row(endpoint, result), style);
         }
         out.table(&table)?;
-    }
-    if results.iter().all(|(_, result)| result.is_err()) {
-        return Err(CliError::new(Code::CannotConnect, "no node answers")
-            .hint("start raft on them, or see --config and --endpoints"));
     }
     Ok(Exit::Done)
 }

@@ -17,6 +17,9 @@ use crate::output::{self, Align, BAD, BOLD, GOOD, Output, Seconds, Table, VERSIO
 /// Over how long the rate of commits is measured.
 const RATE_TIME: Duration = Duration::from_millis(100);
 
+/// A node that is behind by less time than this only waits for the next message.
+const SHOWN_LAG: Duration = Duration::from_secs(1);
+
 #[derive(Serialize)]
 struct StatusObject {
     v: u32,
@@ -64,6 +67,7 @@ struct NodeObject {
     state_bytes: Option<u64>,
     clients: Option<u32>,
     segments: Option<u32>,
+    writes: Option<u64>,
     /// What the leader knows of it, also where it is down.
     matched: Option<u64>,
     round_trip_seconds: Option<Seconds>,
@@ -77,8 +81,8 @@ pub(crate) fn run(
 ) -> Result<Exit, CliError> {
     let Some(interval) = args.watch else {
         let nodes = Nodes::ask(context);
-        show(&nodes, None, context, out)?;
         nodes.require_any()?;
+        show(&nodes, None, context, out)?;
         return Ok(Exit::Done);
     };
     let mut before: Option<(Instant, u64)> = None;
@@ -108,9 +112,6 @@ fn show(
     let reasons = health::reasons(nodes);
     if out.is_json() {
         return out.json(&object(nodes, reasons.is_empty()));
-    }
-    if nodes.up().next().is_none() {
-        return Ok(());
     }
     let rate = rate.or_else(|| measured_rate(nodes, context));
     for line in heading(nodes, rate, reasons.is_empty(), out.width()) {
@@ -174,7 +175,11 @@ fn heading(nodes: &Nodes, rate: Option<f64>, healthy: bool, width: usize) -> Vec
         parts.push(styled(WARN, storage.name()));
     }
     parts.push(if healthy { styled(GOOD, "healthy") } else { styled(BAD, "unhealthy") });
-    output::flowed(&parts, width)
+    // Where one line is too short for all, the second begins with the voters.
+    match output::flowed(&parts, width) {
+        lines if lines.len() == 1 => lines,
+        _ => vec![parts[..2].join("  "), parts[2..].join("  ")],
+    }
 }
 
 /// The beginning of an id, which is enough for people.
@@ -274,6 +279,7 @@ fn behind_cell(nodes: &Nodes, node: &Node) -> String {
     let (entries, time) = nodes.behind(status);
     match entries {
         0 => "0".to_owned(),
+        _ if time < SHOWN_LAG => output::count(entries),
         _ => format!("{} ({})", output::count(entries), output::duration(time)),
     }
 }
@@ -366,6 +372,7 @@ fn figures(nodes: &Nodes, status: &StatusReply, known: NodeObject) -> NodeObject
         state_bytes: Some(status.state_bytes),
         clients: Some(status.clients),
         segments: Some(status.segments),
+        writes: Some(status.writes),
         waits_for: status.waits_for.iter().map(|awaited| awaited.id.number()).collect(),
         ..known
     }

@@ -1,6 +1,10 @@
 //! `transfer-leader`: another node is to lead.
 
-use raft_node::model::NodeId;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use raft_node::client::Failure;
+use raft_node::model::{NodeId, Term};
 use serde::Serialize;
 
 use super::nodes::Nodes;
@@ -26,14 +30,24 @@ pub(crate) fn run(
     context: &Context,
     out: &mut Output,
 ) -> Result<Exit, CliError> {
+    let deadline = Instant::now() + context.timeout();
     let to = args.to.as_deref().map(|name| target(name, context)).transpose()?;
     if context.global.dry_run {
         return dry_run(to, context, out);
     }
-    let (leader, term) = context
-        .client()
-        .transfer_leadership(to)
-        .map_err(|failure| explain::failed(&failure, context))?;
+    let before = Nodes::ask(context).leader().map(|leader| leader.node.id);
+    let (leader, term) = match context.client().transfer_leadership(to) {
+        Ok(leads) => leads,
+        // The old leader has stepped down and doesn't know who came after it; the others do.
+        Err(failure @ Failure::Unknown(_)) => {
+            let leads = elected(deadline, context).filter(|(leader, _)| match to {
+                Some(to) => *leader == to,
+                None => Some(*leader) != before,
+            });
+            leads.ok_or_else(|| explain::failed(&failure, context))?
+        }
+        Err(failure) => return Err(explain::failed(&failure, context)),
+    };
     if out.is_json() {
         out.json(&TransferObject {
             v: VERSION,
@@ -48,6 +62,24 @@ pub(crate) fn run(
     }
     Ok(Exit::Done)
 }
+
+/// Who leads a quorum, once anybody does.
+fn elected(deadline: Instant, context: &Context) -> Option<(NodeId, Term)> {
+    while Instant::now() < deadline {
+        let nodes = Nodes::ask_within(context, LONGEST_ANSWER);
+        if let (true, Some(leader)) = (nodes.has_quorum(), nodes.leader()) {
+            return Some((leader.node.id, leader.term));
+        }
+        thread::sleep(INTERVAL);
+    }
+    None
+}
+
+/// How often the nodes are asked who leads.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long a node gets each time.
+const LONGEST_ANSWER: Duration = Duration::from_millis(500);
 
 /// The node of this number or label.
 fn target(name: &str, context: &Context) -> Result<NodeId, CliError> {

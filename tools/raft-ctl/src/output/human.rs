@@ -74,6 +74,27 @@ pub(crate) fn flowed(parts: &[String], width: usize) -> Vec<String> {
     lines
 }
 
+/// A sentence in lines of at most `width`, those behind the first with `indent` blanks before
+/// them. What has no blanks stays whole.
+pub(crate) fn wrapped(text: &str, indent: usize, width: usize) -> String {
+    let mut lines = String::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        let room = anstream::adapter::strip_str(word).to_string().chars().count();
+        if used > 0 && used + 1 + room > width {
+            lines.push('\n');
+            lines.extend(std::iter::repeat_n(' ', indent));
+            used = indent;
+        } else if !lines.is_empty() {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += room;
+    }
+    lines
+}
+
 /// How long ago: `2h ago`.
 pub(crate) fn ago(age: Duration) -> String {
     let whole = age.as_secs();
@@ -215,6 +236,14 @@ mod tests {
         assert_eq!(quoted(b"ann"), "\"ann\"");
         assert_eq!(quoted(b"a\"b\\\n\x1b[2J\xff"), "\"a\\\"b\\\\\\n\\u{1b}[2J\\xff\"");
         assert_eq!(quoted("\u{202e}x\u{e9}".as_bytes()), "\"\\u{202e}x\u{e9}\"");
+    }
+
+    #[test]
+    fn sentences_are_broken_between_words() {
+        assert_eq!(wrapped("one two three", 2, 80), "one two three");
+        assert_eq!(wrapped("one two three four", 2, 9), "one two\n  three\n  four");
+        assert_eq!(wrapped("unbreakably long", 2, 5), "unbreakably\n  long");
+        assert_eq!(wrapped("two  blanks", 2, 80), "two  blanks");
     }
 
     #[test]

@@ -12,13 +12,14 @@ mod table;
 pub(crate) use blob::{Blob, OwnedBlob};
 pub(crate) use human::{
     ago, bytes, count, duration, flowed, is_harmless, quoted, quoted_within, seconds, shell_quoted,
-    since, wall_time,
+    since, wall_time, wrapped,
 };
 pub(crate) use json::{Seconds, VERSION};
 pub(crate) use table::{Align, Column, Table};
 
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -52,7 +53,7 @@ impl Output {
     /// Standard output.
     pub(crate) fn standard(format: Format) -> Output {
         let terminal = io::stdout().is_terminal();
-        let width = if terminal { terminal_width() } else { USUAL_WIDTH };
+        let width = if terminal { width_of(io::stdout()) } else { USUAL_WIDTH };
         // Bytes of values must pass unchanged, so styles are taken out where text is made, not
         // here.
         Output { format, terminal, width, out: BufWriter::new(Box::new(io::stdout())) }
@@ -119,8 +120,13 @@ fn written(error: io::Error) -> CliError {
     CliError::output(error)
 }
 
-fn terminal_width() -> usize {
-    match rustix::termios::tcgetwinsize(io::stdout()) {
+/// How many columns standard error has, where it is a terminal.
+pub(crate) fn error_width() -> Option<usize> {
+    io::stderr().is_terminal().then(|| width_of(io::stderr()))
+}
+
+fn width_of(terminal: impl AsFd) -> usize {
+    match rustix::termios::tcgetwinsize(terminal) {
         Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
         _ => USUAL_WIDTH,
     }

@@ -20,7 +20,7 @@ fn status_tells_of_every_node() {
          \"version\":\"0.1.0\",\"voter\":true,\
          \"incarnation\":\"00000000000000000000000000000001\",\"boot\":3,\"disk_ok\":true,\
          \"sync_p99_seconds\":0.00025,\"feature_level\":1,\"storage\":\"synced\",\
-         \"uptime_seconds\":3600.0,\"keys\":1,\"state_bytes\":0,\"clients\":1,\"segments\":1,\
+         \"uptime_seconds\":3600.0,\"keys\":1,\"state_bytes\":0,\"clients\":1,\"segments\":1,\"writes\":2,\
          \"matched\":null,\"round_trip_seconds\":null,\"waits_for\":[]}]}\n"
     );
     let text = cluster.run(&["status"]);

@@ -284,6 +284,7 @@ impl State {
             snapshot_time: LogTime(0),
             log_bytes: 16 << 20,
             segments: 1,
+            writes: 2,
             storage: StorageKind::Synced,
             disk_ok: true,
             sync_p99: Some(Duration::from_micros(250)),

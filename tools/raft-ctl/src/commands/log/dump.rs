@@ -21,7 +21,7 @@ pub(super) fn run(args: &DumpArgs, out: &mut Output) -> Result<Exit, CliError> {
     let range = inspection.range().map_err(|error| failed(&error))?;
     if !out.is_json() {
         out.line(styled(DIM, head(&meta, range)))?;
-        out.line(entry::HEADER)?;
+        out.line(entry::header())?;
     }
     let from = Index(args.from.unwrap_or(0));
     let to = Index(args.to.unwrap_or(u64::MAX));

@@ -9,8 +9,11 @@ use serde_json::{Map, Value, json};
 use crate::output::{self, Align, Blob, Column};
 
 /// The columns of `log dump`.
-pub(super) const HEADER: &str =
-    "index    term  time                       bytes  crc       segment:offset       type  data";
+pub(super) fn header() -> String {
+    let names = ["index", "term", "time", "bytes", "crc", "segment:offset", "type", "data"];
+    let [index, term, time, bytes, crc, place, kind, data] = names;
+    format!("{index:<8} {term:<5} {time:<24} {bytes:>8}  {crc:<8}  {place:<19}  {kind:<5} {data}")
+}
 
 /// An entry, as `--json` prints it.
 #[derive(Serialize)]
@@ -53,7 +56,7 @@ impl EntryObject<'_> {
 pub(super) fn line(entry: &StoredEntry, width: Option<usize>) -> String {
     let told = Told::of(entry);
     let head = format!(
-        "{:<8} {:<5} {} {:>8}  {:08x}  {}  {:<5} ",
+        "{:<8} {:<5} {:<24} {:>8}  {:08x}  {:<19}  {:<5} ",
         entry.header.id.index.0,
         entry.header.id.term.0,
         output::wall_time(entry.header.time.0),
@@ -62,21 +65,22 @@ pub(super) fn line(entry: &StoredEntry, width: Option<usize>) -> String {
         place(entry),
         told.kind,
     );
-    match width {
+    let line = match width {
         // Where a line doesn't fit anyway, some of the data is better than none.
         Some(width) => {
             let room = width.saturating_sub(head.chars().count()).max(24);
             head + &shortened(&told.text, room)
         }
         None => head + &told.text,
-    }
+    };
+    line.trim_end().to_owned()
 }
 
-/// `...880001:0x0ffe10`: the end of the segment's ordinal and first index, and the offset in it.
+/// `...880001:0x00ffe10`: the end of the segment's ordinal and first index, and the offset in it.
 fn place(entry: &StoredEntry) -> String {
     let name = entry.segment.strip_suffix(".seg").unwrap_or(&entry.segment);
     let tail: String = name.chars().skip(name.chars().count().saturating_sub(6)).collect();
-    format!("...{tail}:{:#08x}", entry.offset)
+    format!("...{tail}:{:#09x}", entry.offset)
 }
 
 fn shortened(text: &str, room: usize) -> String {

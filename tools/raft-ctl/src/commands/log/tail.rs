@@ -19,7 +19,7 @@ pub(super) fn run(args: &TailArgs, out: &mut Output) -> Result<Exit, CliError> {
     let inspection = open(&args.dir)?;
     let range = inspection.range().map_err(|error| failed(&error))?;
     if !out.is_json() {
-        out.line(entry::HEADER)?;
+        out.line(entry::header())?;
     }
     let last = range.map_or(Index::ZERO, |range| range.1);
     let first = Index(last.0.saturating_sub(args.lines) + 1);

@@ -1,0 +1,5 @@
+//! Whole nodes without sockets, threads or clocks: drivers that exchange real frames and write to
+//! disks in memory, step by step.
+
+mod cases;
+mod cluster;
