@@ -144,8 +144,10 @@ fn by_node(code: RefusalCode, text: &str, context: &Context) -> CliError {
     let made = |code| CliError::new(code, text);
     match code {
         RefusalCode::NoLeader => no_leader(context),
-        RefusalCode::NotLeader => made(Code::NotLeader)
-            .hint("leave --node out, and the leader is found; nothing was written"),
+        RefusalCode::NotLeader => made(Code::NotLeader).hint(
+            "without --node the leader is found; --consistency stale reads from this node; \
+             nothing was written",
+        ),
         RefusalCode::Busy => made(Code::Busy)
             .hint("it takes no more until some of it is done; try again; nothing was written"),
         RefusalCode::DiskFull => made(Code::DiskFull).hint(

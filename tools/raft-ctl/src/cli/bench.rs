@@ -68,7 +68,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) threads: u16,
-    /// Measure the disk that holds this directory [DataDirectory of the configuration]
+    /// Measure the disk that holds this directory (default: DataDirectory)
     #[arg(long, value_name = "DIR")]
     pub(crate) disk: Option<PathBuf>,
     /// Leave the measurement of the machine's limits out

@@ -34,7 +34,7 @@ pub(crate) enum Consistency {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Where the nodes are named [raft.ini]
+    /// Where the nodes are named (default: raft.ini)
     #[arg(
         short,
         long,
@@ -87,7 +87,7 @@ pub(crate) struct Global {
     )]
     pub(crate) json: bool,
 
-    /// How long to try, as in 500ms or 1m [5s]
+    /// How long to try, as in 1m (default: 5s)
     #[arg(
         short,
         long,

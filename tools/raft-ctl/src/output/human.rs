@@ -79,13 +79,13 @@ pub(crate) fn flowed(parts: &[String], width: usize) -> Vec<String> {
 pub(crate) fn wrapped(text: &str, indent: usize, width: usize) -> String {
     let mut lines = String::new();
     let mut used = 0;
-    for word in text.split(' ') {
+    for (place, word) in text.split(' ').enumerate() {
         let room = anstream::adapter::strip_str(word).to_string().chars().count();
         if used > 0 && used + 1 + room > width {
             lines.push('\n');
             lines.extend(std::iter::repeat_n(' ', indent));
             used = indent;
-        } else if !lines.is_empty() {
+        } else if place > 0 {
             lines.push(' ');
             used += 1;
         }
@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(wrapped("one two three", 2, 80), "one two three");
         assert_eq!(wrapped("one two three four", 2, 9), "one two\n  three\n  four");
         assert_eq!(wrapped("unbreakably long", 2, 5), "unbreakably\n  long");
-        assert_eq!(wrapped("two  blanks", 2, 80), "two  blanks");
+        assert_eq!(wrapped("  two  blanks", 2, 80), "  two  blanks");
     }
 
     #[test]
