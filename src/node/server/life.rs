@@ -75,7 +75,7 @@ impl Life {
             };
         };
         let raft = serving.driver.raft();
-        let (term, last) = raft.durable();
+        let (term, last) = raft.written();
         Standpoint {
             cluster: Some((serving.cluster, serving.epoch)),
             term,
