@@ -43,8 +43,6 @@ pub(crate) struct Standpoint<'a> {
     pub(crate) term: Term,
     /// The last entry of its log that is durable.
     pub(crate) last: LogId,
-    /// Up to where the log is committed.
-    pub(crate) commit: Index,
     /// The members, once the cluster has formed, and where that stands in the log.
     pub(crate) members: Option<(Index, &'a Configuration)>,
     /// The cluster's feature level.
@@ -73,10 +71,15 @@ pub(crate) enum Footing {
 }
 
 /// What was told of a member's log, and under which boot.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 struct Level {
+    /// The latest term in which it acknowledged anything.
     term: Term,
+    /// What it acknowledged in that term.
     matched: Index,
+    /// What it acknowledged and a leader of the same term had committed, in any term: that is
+    /// never lawfully lost.
+    floor: Index,
     boot: Boot,
 }
 
@@ -148,6 +151,14 @@ impl Door {
         hello: &Hello,
         standpoint: &Standpoint<'_>,
     ) -> Result<Footing, Refused> {
+        let party = &hello.party;
+        if party.member == Some(self.me.member) && party.start == self.me.start {
+            let text = format!(
+                "the address leads to node {} itself: correct the addresses in its raft.ini",
+                self.me.member.id
+            );
+            return Err(refuse(HelloRefusal::SAME_NODE, text));
+        }
         self.judge_form(hello, standpoint)?;
         match (hello.purpose, hello.party.member) {
             (Purpose::Peer, Some(member)) => self.judge_party(member, &hello.party, standpoint),
@@ -173,15 +184,37 @@ impl Door {
         Ok((member, footing))
     }
 
-    /// What a leader tells of the members in its term.
-    pub(crate) fn learn(&mut self, term: Term, levels: impl Iterator<Item = PeerLevel>) {
+    /// Whether the refusal by whoever was called as `id` holds this node back for the data's
+    /// sake: a node without a cluster knows nothing that this one could break, and one that
+    /// isn't the one meant says nothing about it.
+    pub(crate) fn is_held_back(&self, id: NodeId, answer: &HelloAnswer) -> bool {
+        let Verdict::Refused { code, .. } = &answer.verdict else { return false };
+        let party = &answer.party;
+        code.is_guard()
+            && party.cluster.is_some()
+            && party.cluster_name == self.me.cluster_name
+            && party.member.is_some_and(|member| member.id == id)
+    }
+
+    /// What a leader tells of the members in its term, and up to where it has committed.
+    pub(crate) fn learn(
+        &mut self,
+        term: Term,
+        commit: Index,
+        levels: impl Iterator<Item = PeerLevel>,
+    ) {
         for PeerLevel { member, matched, boot } in levels {
-            let known = self.levels.entry(member).or_insert(Level { term, matched, boot });
+            let known = self.levels.entry(member).or_default();
+            known.boot = known.boot.max(boot);
+            known.floor = known.floor.max(matched.min(commit));
+            if matched == Index::ZERO {
+                // It hasn't been heard in this term; what was known before still holds.
+                continue;
+            }
             if term > known.term {
-                *known = Level { term, matched, boot: boot.max(known.boot) };
+                (known.term, known.matched) = (term, matched);
             } else if term == known.term {
                 known.matched = known.matched.max(matched);
-                known.boot = known.boot.max(boot);
             }
         }
     }
@@ -270,7 +303,7 @@ impl Door {
         let footing = self.judge_cluster(party, standpoint)?;
         judge_seat(member, party, standpoint)?;
         if footing == Footing::Members {
-            self.judge_level(member, party, standpoint)?;
+            self.judge_level(member, party)?;
         }
         self.judge_start(member, party)?;
         Ok(footing)
@@ -325,12 +358,7 @@ impl Door {
     }
 
     /// Whether the member still has what it was known to have.
-    fn judge_level(
-        &self,
-        member: Member,
-        party: &Party,
-        standpoint: &Standpoint<'_>,
-    ) -> Result<(), Refused> {
+    fn judge_level(&self, member: Member, party: &Party) -> Result<(), Refused> {
         let Some(known) = self.levels.get(&member) else { return Ok(()) };
         let last = party.last.index;
         let lost = if party.boot < known.boot {
@@ -341,11 +369,10 @@ impl Door {
             Some(format!("it was in term {}, and says {}", known.term, party.term))
         } else if party.term == known.term && last < known.matched {
             Some(format!("it held entry {} durably, and its log ends at {last}", known.matched))
-        } else if last < known.matched && last < standpoint.commit {
-            let commit = standpoint.commit;
+        } else if last < known.floor {
             Some(format!(
-                "it held entry {} durably, entry {commit} is committed, and its log ends at {last}",
-                known.matched
+                "it held entry {}, which is committed, and its log ends at {last}",
+                known.floor
             ))
         } else {
             None
@@ -363,8 +390,13 @@ impl Door {
     fn judge_start(&mut self, member: Member, party: &Party) -> Result<(), Refused> {
         if let Some((boot, start)) = self.starts.get(&member) {
             if party.boot < *boot {
-                let text = format!("start {} of node {} was heard already", boot, member.id);
-                return Err(refuse(HelloRefusal::OLD_BOOT, text));
+                let text = format!(
+                    "node {} has lost durable state: start {boot} of it was heard, and it says \
+                     {}. An older copy of its directory was put back. Stop it and put the latest \
+                     one back, if there is one",
+                    member.id, party.boot
+                );
+                return Err(refuse(HelloRefusal::REGRESSED, text));
             }
             if party.boot == *boot && party.start != *start {
                 let text = format!(
@@ -420,4 +452,113 @@ fn judge_client(party: &Party, standpoint: &Standpoint<'_>) -> Result<Footing, R
 
 pub(crate) fn refuse(code: HelloRefusal, text: String) -> Refused {
     Refused { code, index: Index::ZERO, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Incarnation;
+
+    fn member(number: u16) -> Member {
+        let id = NodeId::new(number).unwrap();
+        Member { id, incarnation: Incarnation(100 + u128::from(number)) }
+    }
+
+    fn door(number: u16, boot: u64) -> Door {
+        Door::new(Myself {
+            member: member(number),
+            boot: Boot(boot),
+            start: StartNumber(1000 * u64::from(number) + boot),
+            cluster_name: "raft".to_owned(),
+            nodes_hash: 1,
+            address: format!("host{number}:3111"),
+        })
+    }
+
+    fn standpoint(term: u64, last: u64) -> Standpoint<'static> {
+        Standpoint {
+            cluster: Some((ClusterId(7), Epoch(1))),
+            term: Term(term),
+            last: LogId::new(Term(term), Index(last)),
+            members: None,
+            feature_level: 0,
+            is_stopping: false,
+        }
+    }
+
+    fn learn(door: &mut Door, term: u64, commit: u64, matched: u64) {
+        let level = PeerLevel { member: member(2), matched: Index(matched), boot: Boot(1) };
+        door.learn(Term(term), Index(commit), [level].into_iter());
+    }
+
+    fn verdict(door: &mut Door, term: u64, last: u64) -> Option<HelloRefusal> {
+        verdict_of_start(door, 1, &standpoint(term, last))
+    }
+
+    fn verdict_of_start(
+        door: &mut Door,
+        boot: u64,
+        theirs: &Standpoint<'_>,
+    ) -> Option<HelloRefusal> {
+        let hello = self::door(2, boot).hello(member(1).id, theirs);
+        door.judge(&hello, &standpoint(9, 50)).err().map(|refused| refused.code)
+    }
+
+    #[test]
+    fn what_was_replaced_lawfully_is_not_lost_though_others_commit_there_again() {
+        let mut door = door(1, 1);
+        learn(&mut door, 3, 5, 10);
+        assert_eq!(verdict(&mut door, 4, 6), None);
+        assert_eq!(verdict(&mut door, 4, 4), Some(HelloRefusal::REGRESSED));
+        assert_eq!(verdict(&mut door, 3, 9), Some(HelloRefusal::REGRESSED));
+        assert_eq!(verdict(&mut door, 2, 10), Some(HelloRefusal::REGRESSED));
+    }
+
+    #[test]
+    fn a_new_leader_that_has_not_heard_a_member_takes_nothing_from_what_is_known() {
+        let mut door = door(1, 1);
+        learn(&mut door, 3, 8, 10);
+        learn(&mut door, 4, 8, 0);
+        assert_eq!(verdict(&mut door, 3, 9), Some(HelloRefusal::REGRESSED));
+        learn(&mut door, 5, 3, 3);
+        assert_eq!(verdict(&mut door, 5, 7), Some(HelloRefusal::REGRESSED));
+        assert_eq!(verdict(&mut door, 5, 8), None);
+    }
+
+    #[test]
+    fn a_lower_boot_is_lost_state_and_a_second_start_is_a_clone() {
+        let mut door = door(1, 1);
+        let theirs = standpoint(3, 10);
+        assert_eq!(verdict_of_start(&mut door, 5, &theirs), None);
+        assert_eq!(verdict_of_start(&mut door, 4, &theirs), Some(HelloRefusal::REGRESSED));
+        let mut copy = self::door(2, 5);
+        copy.me.start = StartNumber(1);
+        let hello = copy.hello(member(1).id, &theirs);
+        let refused = door.judge(&hello, &theirs).unwrap_err();
+        assert_eq!(refused.code, HelloRefusal::CLONE);
+    }
+
+    #[test]
+    fn a_node_that_meets_itself_is_told_so_and_not_held_back() {
+        let mut door = door(1, 1);
+        let hello = door.hello(member(2).id, &standpoint(3, 10));
+        let refused = door.judge(&hello, &standpoint(3, 10)).unwrap_err();
+        assert_eq!(refused.code, HelloRefusal::SAME_NODE);
+        assert!(refused.text.contains("itself"), "{}", refused.text);
+        let clone = refuse(HelloRefusal::CLONE, String::new());
+        let answer = door.answer(&hello, &standpoint(3, 10), Some(&clone));
+        assert!(!door.is_held_back(member(2).id, &answer));
+    }
+
+    #[test]
+    fn only_a_node_of_a_cluster_holds_another_back() {
+        let (me, other) = (door(1, 1), door(2, 1));
+        let unformed = Standpoint { cluster: None, ..standpoint(0, 0) };
+        let hello = me.hello(member(2).id, &unformed);
+        let wiped = refuse(HelloRefusal::WIPED, String::new());
+        let from_unformed = other.answer(&hello, &unformed, Some(&wiped));
+        assert!(!me.is_held_back(member(2).id, &from_unformed));
+        let from_formed = other.answer(&hello, &standpoint(3, 10), Some(&wiped));
+        assert!(me.is_held_back(member(2).id, &from_formed));
+    }
 }
