@@ -22,6 +22,9 @@ const FEATURES: VersionRange = VersionRange { lowest: 0, highest: FEATURE_LEVEL 
 /// A log that holds no more than the founding entry binds nobody.
 const FOUNDING: Index = Index(1);
 
+/// How many nodes beside the members are remembered.
+const STRANGERS: usize = 16;
+
 /// What this node says of itself in each hello.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Myself {
@@ -305,7 +308,7 @@ impl Door {
         if footing == Footing::Members {
             self.judge_level(member, party)?;
         }
-        self.judge_start(member, party)?;
+        self.judge_start(member, party, standpoint)?;
         Ok(footing)
     }
 
@@ -387,7 +390,12 @@ impl Door {
     }
 
     /// Whether it is the latest start of the member, and the only one.
-    fn judge_start(&mut self, member: Member, party: &Party) -> Result<(), Refused> {
+    fn judge_start(
+        &mut self,
+        member: Member,
+        party: &Party,
+        standpoint: &Standpoint<'_>,
+    ) -> Result<(), Refused> {
         if let Some((boot, start)) = self.starts.get(&member) {
             if party.boot < *boot {
                 let text = format!(
@@ -408,6 +416,14 @@ impl Door {
             }
         }
         self.starts.insert(member, (party.boot, party.start));
+        let seats = standpoint.members.map_or(&[][..], |(_, members)| members.seats());
+        let is_stranger =
+            |one: &Member| *one != member && !seats.iter().any(|seat| seat.member() == Some(*one));
+        while self.starts.len() > seats.len() + STRANGERS {
+            let Some(one) = self.starts.keys().copied().find(is_stranger) else { break };
+            self.starts.remove(&one);
+            self.levels.remove(&one);
+        }
         Ok(())
     }
 }
@@ -548,6 +564,16 @@ mod tests {
         let clone = refuse(HelloRefusal::CLONE, String::new());
         let answer = door.answer(&hello, &standpoint(3, 10), Some(&clone));
         assert!(!door.is_held_back(member(2).id, &answer));
+    }
+
+    #[test]
+    fn strangers_are_remembered_up_to_a_bound() {
+        let mut door = door(1, 1);
+        for number in 2..100 {
+            let hello = self::door(number, 1).hello(member(1).id, &standpoint(3, 10));
+            assert!(door.judge(&hello, &standpoint(3, 10)).is_ok());
+        }
+        assert_eq!(door.starts.len(), STRANGERS);
     }
 
     #[test]
