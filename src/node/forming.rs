@@ -114,13 +114,26 @@ impl Forming {
     pub(crate) fn waits_for(&self) -> Vec<Awaited> {
         let others = self.plan.founders.iter().filter(|founder| founder.id != self.me.id);
         let missing = others.filter(|founder| !self.present.contains_key(&founder.id));
-        missing
+        let lowest = self.plan.founders.iter().filter(|_| self.needs_form()).find(|founder| {
+            founder.votes && (founder.id == self.me.id || self.present.contains_key(&founder.id))
+        });
+        let mut waits: Vec<Awaited> = missing
             .map(|founder| Awaited {
                 id: founder.id,
                 address: founder.address.clone(),
                 why: self.absent.get(&founder.id).map_or("not reached yet", String::as_str).into(),
             })
-            .collect()
+            .collect();
+        waits.extend(lowest.map(|founder| {
+            Awaited {
+            id: founder.id,
+            address: founder.address.clone(),
+            why: "is the lowest that is there: without the missing it founds only if it is itself \
+                  started with --form, which is safe only where they hold no data"
+                .to_owned(),
+        }
+        }));
+        waits
     }
 
     /// Whether this node stores a founding entry that it is offered.
@@ -136,6 +149,17 @@ impl Forming {
         let all_are_there = self.present.len() + 1 == self.plan.founders.len();
         let is_settled = self.changed_at + LATECOMERS <= now;
         all_are_there || (self.plan.quorum_is_enough && self.has_quorum() && is_settled)
+    }
+
+    /// Whether a quorum is there and the lowest of it may lack the leave to found: this node is
+    /// the one and wasn't given it, or was given it and isn't the one.
+    fn needs_form(&self) -> bool {
+        let nobody_has_formed = self.present.values().all(|present| !present.has_formed);
+        let is_one_missing = self.present.len() + 1 < self.plan.founders.len();
+        nobody_has_formed
+            && is_one_missing
+            && self.has_quorum()
+            && self.is_lowest() != self.plan.quorum_is_enough
     }
 
     /// Whether no node that is there has a lower id.
@@ -298,6 +322,17 @@ mod tests {
         let expected =
             [(id(2), "connection refused".to_owned()), (id(3), "not reached yet".to_owned())];
         assert_eq!(waits, expected);
+    }
+
+    #[test]
+    fn with_a_quorum_both_sides_say_which_node_needs_the_leave_to_found() {
+        let (mut lower, mut higher) = (forming(1, 3, false), forming(2, 3, true));
+        lower.came(member(2), false, Time::ZERO);
+        higher.came(member(1), false, Time::ZERO);
+        for waiting in [lower, higher] {
+            let waits = waiting.waits_for();
+            assert!(waits.iter().any(|node| node.id == id(1) && node.why.contains("--form")));
+        }
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Raft {
             timers: Timers::default(),
             clock: LogClock::new(restored.last_time, now),
             configurations: Configurations::new(restored.configurations),
-            gates: Gates::new(restored.hard_state, restored.last),
+            gates: Gates::new(restored.hard_state, log.last()),
             commit,
             apply_issued: commit,
             applied: commit,

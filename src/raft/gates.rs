@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use super::core::Raft;
 use super::io::{Output, Write};
 use super::view::LogView;
-use crate::model::{Body, HardState, Index, Member, Message, Span, Term, WriteSeq};
+use crate::model::{Body, HardState, Index, LogId, Member, Message, Span, Term, WriteSeq};
 
 /// The most messages that wait for a term to become durable; the oldest give way.
 const MAX_PARKED: usize = 128;
@@ -32,6 +32,8 @@ pub(super) struct Gates {
     durable: HardState,
     /// Up to where the log, as it is, would survive a power cut.
     durable_index: Index,
+    /// The end of the log as the last completed write left it, whatever was replaced since.
+    written: LogId,
     /// Up to where the log, as it is, was handed over to be written.
     issued_index: Index,
     last_seq: WriteSeq,
@@ -49,17 +51,20 @@ struct Underway {
     hard_state: Option<HardState>,
     /// Up to where it makes the log durable, as far as the log wasn't replaced since.
     durable_index: Index,
+    /// The end of the log that it leaves on the disk.
+    written: LogId,
 }
 
 impl Gates {
     /// All of it is durable at the start.
-    pub(super) const fn new(hard_state: HardState, last: Index) -> Gates {
+    pub(super) const fn new(hard_state: HardState, last: LogId) -> Gates {
         Gates {
             current: hard_state,
             issued: hard_state,
             durable: hard_state,
-            durable_index: last,
-            issued_index: last,
+            durable_index: last.index,
+            written: last,
+            issued_index: last.index,
             last_seq: WriteSeq::ZERO,
             underway: VecDeque::new(),
             parked: VecDeque::new(),
@@ -83,8 +88,10 @@ impl Gates {
         self.durable.term == self.current.term
     }
 
-    pub(super) const fn durable_term(&self) -> Term {
-        self.durable.term
+    /// The term, and the end of the log, as the last completed write left them. While a write
+    /// that replaces entries is under way, the old ones are on the disk still.
+    pub(super) const fn written(&self) -> (Term, LogId) {
+        (self.durable.term, self.written)
     }
 
     pub(super) fn vote_is_durable(&self) -> bool {
@@ -134,7 +141,12 @@ impl Gates {
         self.issued = self.current;
         self.issued_index = last;
         let seq = self.last_seq;
-        self.underway.push_back(Underway { seq, hard_state, durable_index: last });
+        self.underway.push_back(Underway {
+            seq,
+            hard_state,
+            durable_index: last,
+            written: log.last(),
+        });
         Some(Write { seq, hard_state, keep, span })
     }
 
@@ -144,6 +156,7 @@ impl Gates {
         while let Some(write) = self.underway.front().filter(|write| write.seq <= seq) {
             self.durable = write.hard_state.unwrap_or(self.durable);
             self.durable_index = self.durable_index.max(write.durable_index);
+            self.written = write.written;
             self.underway.pop_front();
         }
     }
@@ -204,7 +217,7 @@ impl Raft {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Incarnation, LogId, NodeId};
+    use crate::model::{Incarnation, NodeId};
 
     fn log(terms: &[u64]) -> LogView {
         let mut log = LogView::new(LogId::ORIGIN, Vec::new(), Index::ZERO);
@@ -215,7 +228,7 @@ mod tests {
     }
 
     fn gates(term: u64) -> Gates {
-        Gates::new(HardState { term: Term(term), vote: None }, Index::ZERO)
+        Gates::new(HardState { term: Term(term), vote: None }, LogId::ORIGIN)
     }
 
     #[test]
@@ -251,6 +264,23 @@ mod tests {
         assert_eq!(gates.durable_index(), Index(3));
         assert!(gates.term_is_durable());
         gates.check(&log);
+    }
+
+    #[test]
+    fn what_is_on_the_disk_stays_said_until_the_write_that_replaces_it_is_complete() {
+        let (mut log, mut gates) = (log(&[1, 1, 1]), gates(1));
+        gates.next_write(&log).unwrap();
+        gates.persisted(WriteSeq(1));
+        let old = (Term(1), LogId::new(Term(1), Index(3)));
+        log.truncate(Index(1));
+        gates.truncated(Index(1));
+        gates.enter(Term(2));
+        log.push(Term(2), 10);
+        assert_eq!(gates.written(), old);
+        gates.next_write(&log).unwrap();
+        assert_eq!((gates.written(), gates.durable_index()), (old, Index(1)));
+        gates.persisted(WriteSeq(2));
+        assert_eq!(gates.written(), (Term(2), LogId::new(Term(2), Index(2))));
     }
 
     #[test]

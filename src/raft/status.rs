@@ -50,11 +50,11 @@ impl Raft {
         self.commit
     }
 
-    /// What a power cut would leave: the term, and the last entry of the log.
+    /// What a power cut would leave at least: the term, and the last entry of the log, as the
+    /// last completed write left them. That entry may have been replaced in memory since.
     #[must_use]
-    pub fn durable(&self) -> (Term, LogId) {
-        let last = self.log.id(self.gates.durable_index());
-        (self.gates.durable_term(), last.expect("what is durable is in the log"))
+    pub const fn written(&self) -> (Term, LogId) {
+        self.gates.written()
     }
 
     /// Whether the log and the term are durable as they are.

@@ -4,7 +4,7 @@ use super::files::{ReadWork, Reader};
 use super::gathering::LogWrite;
 use super::peers::Piece;
 use super::{Asked, Driver, DriverOutput, Notice};
-use crate::model::{Configuration, EntryHeader};
+use crate::model::{Body, Configuration, EntryHeader, Message};
 use crate::raft::{Event, Output, Refusal, Token, Write};
 
 impl Driver {
@@ -19,7 +19,7 @@ impl Driver {
             Output::Refused { token, reason } => self.refused(token, reason),
             Output::Extend { keep, batch } => self.recent.extend(keep, batch),
             Output::Write(write) => self.gather(write),
-            Output::Send(message) => self.peers.send(&message),
+            Output::Send(message) => self.send(&message),
             Output::Replicate { to, term, prev, commit, span } => {
                 let outputs = &mut self.outputs;
                 let piece = Piece { to, term, prev, commit, span };
@@ -44,6 +44,19 @@ impl Driver {
             Output::Release(index) => self.recent.release(index),
             Output::Event(event) => self.event(event),
         }
+    }
+
+    fn send(&mut self, message: &Message) {
+        if let Body::Heartbeat { round, commit, levels } = &message.body
+            && !levels.is_empty()
+            && self.told != Some((message.term, *round))
+        {
+            // The same goes to all.
+            self.told = Some((message.term, *round));
+            let (term, commit, levels) = (message.term, *commit, levels.clone());
+            self.outputs.push_back(DriverOutput::Levels { term, commit, levels });
+        }
+        self.peers.send(message);
     }
 
     /// Makes one batch of the entries that were proposed since the last one.

@@ -43,7 +43,7 @@ use self::reads::Reads;
 use self::recent::Recent;
 use self::stopping::{HandedOver, Stopping};
 use crate::kv::{Machine, PointReport};
-use crate::model::{BatchBuilder, Boot, Member, Message, Term, Time};
+use crate::model::{BatchBuilder, Boot, Index, Member, Message, PeerLevel, Round, Term, Time};
 use crate::raft::{Event, Input, Raft, Token};
 use crate::storage::{FileReport, FileWork, LogReport, LogWork};
 use crate::wire::Request;
@@ -150,6 +150,15 @@ pub enum DriverOutput {
     Log(LogWork),
     /// Give this to the file thread. It has nothing else.
     File(FileWork),
+    /// What this node, as the leader, tells all others of the members: the door learns it too.
+    Levels {
+        /// The leader's term.
+        term: Term,
+        /// Its commit index.
+        commit: Index,
+        /// What it knows of each member.
+        levels: Vec<PeerLevel>,
+    },
     /// Tell a person.
     Notice(Notice),
     /// There is nothing left to do: the node has stopped in good order.
@@ -209,6 +218,8 @@ pub struct Driver {
     raft: Raft,
     /// The term that the core led when it was last looked at.
     leads: Option<Term>,
+    /// The last round of heartbeats in which it told the members' levels.
+    told: Option<(Term, Round)>,
     machine: Machine,
     recent: Recent,
     /// Entries that were proposed and aren't sealed in a batch.
@@ -263,6 +274,7 @@ impl Driver {
             now,
             started: now,
             leads: None,
+            told: None,
             raft: parts.raft,
             machine: parts.machine,
             recent: Recent::default(),

@@ -100,7 +100,10 @@ impl Server {
         if let Verdict::Refused { code, text, .. } = &answer.verdict {
             let name = code.name().unwrap_or("refused");
             self.close(id, &format!("node {to} refuses this one, {name}: {text}"));
-            return self.is_refused(to, *code, text);
+            return match self.door.is_held_back(to, answer) {
+                true => self.is_held_back(to, text),
+                false => Ok(()),
+            };
         }
         let standpoint = self.life.standpoint(self.state.is_leaving);
         match self.door.judge_answer(to, answer, &standpoint) {
@@ -120,10 +123,7 @@ impl Server {
 
     /// Another node won't speak with this one. Whom a quorum holds back for the data's sake must
     /// not go on; one that has no log yet must not even begin.
-    fn is_refused(&mut self, by: NodeId, code: HelloRefusal, text: &str) -> Result<(), Exit> {
-        if !code.is_guard() {
-            return Ok(());
-        }
+    fn is_held_back(&mut self, by: NodeId, text: &str) -> Result<(), Exit> {
         self.state.refusals.insert(by, text.to_owned());
         let is_enough = match &self.life {
             Life::Forming(_) => true,

@@ -73,7 +73,6 @@ impl Life {
                 cluster: None,
                 term: Term::ZERO,
                 last: LogId::ORIGIN,
-                commit: Index::ZERO,
                 members: None,
                 feature_level: 0,
                 // One that is changing its cluster speaks with nobody meanwhile.
@@ -81,12 +80,11 @@ impl Life {
             };
         };
         let raft = serving.driver.raft();
-        let (term, last) = raft.durable();
+        let (term, last) = raft.written();
         Standpoint {
             cluster: Some((serving.cluster, serving.epoch)),
             term,
             last,
-            commit: raft.commit(),
             members: Some(raft.configuration()),
             feature_level: serving.driver.machine().feature_level(),
             is_stopping,

@@ -147,8 +147,8 @@ impl Server {
             };
             match (incoming, serving) {
                 (Incoming::Message { term, body }, Some(serving)) => {
-                    if let Body::Heartbeat { levels, .. } = &body {
-                        self.door.learn(term, levels.iter().copied());
+                    if let Body::Heartbeat { commit, levels, .. } = &body {
+                        self.door.learn(term, *commit, levels.iter().copied());
                     }
                     let message = Message { from, to, term, body };
                     serving.driver.handle(self.now, DriverInput::Message(message));

@@ -206,6 +206,10 @@ impl Server {
                     serving.threads.file(work);
                     continue;
                 }
+                DriverOutput::Levels { term, commit, levels } => {
+                    self.door.learn(term, commit, levels.into_iter());
+                    continue;
+                }
                 DriverOutput::Notice(notice) => {
                     self.journal.notice(self.now, &notice);
                     continue;

@@ -354,6 +354,20 @@ fn leadership_goes_to_the_node_that_was_asked_for() {
 }
 
 #[test]
+fn a_leader_learns_itself_what_it_tells_of_the_members() {
+    let mut cluster = Cluster::new(Shape::default());
+    let leader = cluster.elect();
+    cluster.run(50);
+    let last = cluster.nodes[&leader].driver.raft().last().index;
+    let told = |other: u16| {
+        cluster.levels.iter().any(|(from, level)| {
+            *from == leader && level.member.id == id(other) && level.matched == last
+        })
+    };
+    assert!((1..=3).all(told));
+}
+
+#[test]
 fn a_node_tells_how_it_stands() {
     let mut cluster = Cluster::new(Shape::default());
     let leader = cluster.elect();

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::kv::{Answer, Command, Machine, Operation, Query, Settings};
 use crate::model::{
     Batch, Boot, ClusterId, Configuration, Epoch, Founding, Incarnation, Index, LogTime, Member,
-    Message, NodeId, Seat, Standing, Time,
+    Message, NodeId, PeerLevel, Seat, Standing, Time,
 };
 use crate::node::driver::{
     About, ClientId, Driver, DriverInput, DriverOutput, Halt, Limits, Notice, Parts,
@@ -62,6 +62,8 @@ pub(super) struct Cluster {
     last_request: u64,
     pub(super) replies: BTreeMap<u64, Reply>,
     pub(super) notices: Vec<(u16, Notice)>,
+    /// What each leader told of the members.
+    pub(super) levels: Vec<(u16, PeerLevel)>,
     pub(super) halts: Vec<(u16, Halt)>,
     pub(super) stopped: BTreeSet<u16>,
 }
@@ -132,6 +134,7 @@ impl Cluster {
             last_request: 0,
             replies: BTreeMap::new(),
             notices: Vec::new(),
+            levels: Vec::new(),
             halts: Vec::new(),
             stopped: BTreeSet::new(),
         };
@@ -345,6 +348,10 @@ impl Cluster {
                 }
                 DriverOutput::Log(work) => self.node(number).log_works.push_back(work),
                 DriverOutput::File(work) => self.node(number).file_works.push_back(work),
+                DriverOutput::Levels { term, levels, .. } => {
+                    assert_eq!(self.node(number).driver.raft().leads(), Some(term));
+                    self.levels.extend(levels.into_iter().map(|level| (number, level)));
+                }
                 DriverOutput::Notice(notice) => self.notices.push((number, notice)),
                 DriverOutput::Stopped => {
                     self.stopped.insert(number);

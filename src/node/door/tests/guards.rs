@@ -1,0 +1,113 @@
+//! Who has lost state, who runs twice, and who is held back for it.
+
+use crate::model::Incarnation;
+use crate::node::door::*;
+
+fn member(number: u16) -> Member {
+    let id = NodeId::new(number).unwrap();
+    Member { id, incarnation: Incarnation(100 + u128::from(number)) }
+}
+
+fn door(number: u16, boot: u64) -> Door {
+    Door::new(Myself {
+        member: member(number),
+        boot: Boot(boot),
+        start: StartNumber(1000 * u64::from(number) + boot),
+        cluster_name: "raft".to_owned(),
+        nodes_hash: 1,
+        address: format!("host{number}:3111"),
+    })
+}
+
+fn standpoint(term: u64, last: u64) -> Standpoint<'static> {
+    Standpoint {
+        cluster: Some((ClusterId(7), Epoch(1))),
+        term: Term(term),
+        last: LogId::new(Term(term), Index(last)),
+        members: None,
+        feature_level: 0,
+        is_stopping: false,
+    }
+}
+
+fn learn(door: &mut Door, term: u64, commit: u64, matched: u64) {
+    let level = PeerLevel { member: member(2), matched: Index(matched), boot: Boot(1) };
+    door.learn(Term(term), Index(commit), [level].into_iter());
+}
+
+fn verdict(door: &mut Door, term: u64, last: u64) -> Option<HelloRefusal> {
+    verdict_of_start(door, 1, &standpoint(term, last))
+}
+
+fn verdict_of_start(door: &mut Door, boot: u64, theirs: &Standpoint<'_>) -> Option<HelloRefusal> {
+    let hello = self::door(2, boot).hello(member(1).id, theirs);
+    door.judge(&hello, &standpoint(9, 50)).err().map(|refused| refused.code)
+}
+
+#[test]
+fn what_was_replaced_lawfully_is_not_lost_though_others_commit_there_again() {
+    let mut door = door(1, 1);
+    learn(&mut door, 3, 5, 10);
+    assert_eq!(verdict(&mut door, 4, 6), None);
+    assert_eq!(verdict(&mut door, 4, 4), Some(HelloRefusal::REGRESSED));
+    assert_eq!(verdict(&mut door, 3, 9), Some(HelloRefusal::REGRESSED));
+    assert_eq!(verdict(&mut door, 2, 10), Some(HelloRefusal::REGRESSED));
+}
+
+#[test]
+fn a_new_leader_that_has_not_heard_a_member_takes_nothing_from_what_is_known() {
+    let mut door = door(1, 1);
+    learn(&mut door, 3, 8, 10);
+    learn(&mut door, 4, 8, 0);
+    assert_eq!(verdict(&mut door, 3, 9), Some(HelloRefusal::REGRESSED));
+    learn(&mut door, 5, 3, 3);
+    assert_eq!(verdict(&mut door, 5, 7), Some(HelloRefusal::REGRESSED));
+    assert_eq!(verdict(&mut door, 5, 8), None);
+}
+
+#[test]
+fn a_lower_boot_is_lost_state_and_a_second_start_is_a_clone() {
+    let mut door = door(1, 1);
+    let theirs = standpoint(3, 10);
+    assert_eq!(verdict_of_start(&mut door, 5, &theirs), None);
+    assert_eq!(verdict_of_start(&mut door, 4, &theirs), Some(HelloRefusal::REGRESSED));
+    let mut copy = self::door(2, 5);
+    copy.me.start = StartNumber(1);
+    let hello = copy.hello(member(1).id, &theirs);
+    let refused = door.judge(&hello, &theirs).unwrap_err();
+    assert_eq!(refused.code, HelloRefusal::CLONE);
+}
+
+#[test]
+fn a_node_that_meets_itself_is_told_so_and_not_held_back() {
+    let mut door = door(1, 1);
+    let hello = door.hello(member(2).id, &standpoint(3, 10));
+    let refused = door.judge(&hello, &standpoint(3, 10)).unwrap_err();
+    assert_eq!(refused.code, HelloRefusal::SAME_NODE);
+    assert!(refused.text.contains("itself"), "{}", refused.text);
+    let clone = refuse(HelloRefusal::CLONE, String::new());
+    let answer = door.answer(&hello, &standpoint(3, 10), Some(&clone));
+    assert!(!door.is_held_back(member(2).id, &answer));
+}
+
+#[test]
+fn strangers_are_remembered_up_to_a_bound() {
+    let mut door = door(1, 1);
+    for number in 2..100 {
+        let hello = self::door(number, 1).hello(member(1).id, &standpoint(3, 10));
+        assert!(door.judge(&hello, &standpoint(3, 10)).is_ok());
+    }
+    assert_eq!(door.starts.len(), STRANGERS);
+}
+
+#[test]
+fn only_a_node_of_a_cluster_holds_another_back() {
+    let (me, other) = (door(1, 1), door(2, 1));
+    let unformed = Standpoint { cluster: None, ..standpoint(0, 0) };
+    let hello = me.hello(member(2).id, &unformed);
+    let wiped = refuse(HelloRefusal::WIPED, String::new());
+    let from_unformed = other.answer(&hello, &unformed, Some(&wiped));
+    assert!(!me.is_held_back(member(2).id, &from_unformed));
+    let from_formed = other.answer(&hello, &standpoint(3, 10), Some(&wiped));
+    assert!(me.is_held_back(member(2).id, &from_formed));
+}
