@@ -122,6 +122,8 @@ pub(super) struct LoopState {
     is_leaving: bool,
     /// How long the last wait was to be.
     waited: Option<Duration>,
+    /// Whether the process was away before the last turn.
+    was_away: bool,
     /// Frames are made here.
     scratch: BytesMut,
 }
@@ -140,6 +142,7 @@ impl LoopState {
             accepts: true,
             is_leaving: false,
             waited: None,
+            was_away: false,
             scratch: BytesMut::new(),
         }
     }
@@ -177,8 +180,10 @@ impl Server {
         self.accept();
         self.read_ready()?;
         // Whoever was away for a while, stopped or starved, first hears what came meanwhile:
-        // else it would take its own absence for that of the others.
-        if !was_away {
+        // else it would take its own absence for that of the others. Once: turns that take long
+        // by themselves must not hold up the time.
+        if !was_away || mem::replace(&mut self.state.was_away, true) {
+            self.state.was_away = was_away;
             self.pass_time()?;
         }
         self.carry_out()?;
