@@ -21,6 +21,7 @@ pub(crate) struct Outbound {
     /// Whether a frame of the bulk lane has begun and isn't finished.
     in_bulk_frame: bool,
     urgent_bytes: usize,
+    bulk_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -41,9 +42,11 @@ impl Outbound {
     /// Queues one frame, made of a head and pieces that are shared with others.
     pub(crate) fn push_bulk(&mut self, head: Bytes, body: impl IntoIterator<Item = Bytes>) {
         debug_assert!(!head.is_empty(), "a frame has a head");
+        self.bulk_bytes += head.len();
         self.bulk.push_back(Piece { bytes: head, ends_frame: false });
         for bytes in body {
             if !bytes.is_empty() {
+                self.bulk_bytes += bytes.len();
                 self.bulk.push_back(Piece { bytes, ends_frame: false });
             }
         }
@@ -59,6 +62,11 @@ impl Outbound {
     /// How many bytes wait in the lane that goes first.
     pub(crate) const fn urgent_bytes(&self) -> usize {
         self.urgent_bytes
+    }
+
+    /// How many bytes of entries, and of what stands before them, wait.
+    pub(crate) const fn bulk_bytes(&self) -> usize {
+        self.bulk_bytes
     }
 
     /// What one write should take, in order.
@@ -111,6 +119,7 @@ impl Outbound {
         {
             let part = written.min(front.bytes.len());
             front.bytes.advance(part);
+            self.bulk_bytes -= part;
             written -= part;
             if !front.bytes.is_empty() {
                 self.in_bulk_frame = true;
@@ -129,6 +138,19 @@ impl Outbound {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_waits_is_counted_lane_by_lane() {
+        let mut out = Outbound::default();
+        out.push_bulk(Bytes::from_static(b"head"), [Bytes::from_static(b"entries")]);
+        out.push_urgent(Bytes::from_static(b"beat"));
+        assert_eq!((out.urgent_bytes(), out.bulk_bytes()), (4, 11));
+        out.advance(6);
+        assert_eq!((out.urgent_bytes(), out.bulk_bytes()), (0, 9));
+        out.advance(9);
+        assert_eq!(out.bulk_bytes(), 0);
+        assert!(out.is_empty());
+    }
 
     /// Writes `most` bytes, as a socket that takes no more would.
     fn write(outbound: &mut Outbound, most: usize) -> String {

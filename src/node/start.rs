@@ -22,6 +22,7 @@ use super::threads::Mailbox;
 use crate::config::{Config, Node, Overrides, Role, StorageClass};
 use crate::kv::Settings;
 use crate::model::{Boot, ClusterId, Incarnation, NodeId, StartNumber, Time};
+use crate::storage::end_on_bus_error;
 
 /// What a node is started with.
 pub struct Start {
@@ -81,6 +82,10 @@ fn prepare(start: Start) -> Result<Server, Exit> {
         let message = format!("there is no node {} in {}", start.me, start.config_path.display());
         return Err(Exit::Configuration(message));
     };
+    if start.config.cluster.storage_class == StorageClass::File {
+        let refused = |error| Exit::System { what: "to handle a signal", error };
+        end_on_bus_error().map_err(refused)?;
+    }
     let opening = open(&start.config, &node, (rand::random(), rand::random()))?;
     let (listener, listening) = sockets::listen(&node.listen_address())
         .map_err(|(address, error)| Exit::Listen { address, error })?;

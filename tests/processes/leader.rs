@@ -93,3 +93,11 @@ fn a_second_signal_ends_a_node_at_once() {
     wait_for("the node to end", || (!cluster.runs(leader)).then_some(()));
     assert!(before.elapsed() < Duration::from_secs(60));
 }
+
+#[test]
+fn a_page_that_the_disk_cannot_back_ends_a_node_as_a_disk_error_does() {
+    let mut cluster = Cluster::start(&Shape::default());
+    let leader = cluster.wait_for_leader();
+    cluster.node(leader).signal(Signal::BUS);
+    assert_eq!(cluster.node(leader).wait(), 74, "{}", cluster.node(leader).output());
+}

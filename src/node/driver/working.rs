@@ -274,6 +274,7 @@ impl Driver {
 
     pub(super) fn log_full(&mut self, text: String) {
         self.log.found_full(self.now);
+        self.watch.disk_at = None;
         if !self.watch.told_of_full {
             self.watch.told_of_full = true;
             self.notice(Notice::DiskFull(text));

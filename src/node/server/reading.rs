@@ -91,7 +91,10 @@ impl Server {
         loop {
             let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(false) };
             let result: Result<(), Closed> = match connection.stage {
-                Stage::Connecting(_) | Stage::Leaving => return Ok(true),
+                Stage::Connecting(_) => return Ok(true),
+                // Nothing more is taken of it, so nothing more may be read: what is there and
+                // never taken leaves no room for a read to end in.
+                Stage::Leaving => return Ok(false),
                 Stage::Calling(to) => match connection.reader.answer() {
                     Ok(Some(answer)) => {
                         self.answered(id, to, &answer)?;

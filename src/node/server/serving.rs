@@ -185,6 +185,10 @@ impl Server {
     /// Carries out what the driver asks for.
     pub(super) fn carry_out(&mut self) -> Result<(), Exit> {
         let mut slow = Vec::new();
+        // The core counts anew what is on its way whenever it has asked a member where it is, so
+        // what waits here has a bound of its own.
+        let window = usize::try_from(self.config.cluster.max_inflight_bytes).unwrap_or(usize::MAX);
+        let bulk_bytes = window.saturating_mul(2).saturating_add(MAX_BULK_FRAME_BYTES);
         let Life::Serving(serving) = &mut self.life else { return Ok(()) };
         let mut end = Ok(());
         while let Some(output) = serving.driver.poll() {
@@ -228,12 +232,16 @@ impl Server {
             if let Some(frames) = urgent {
                 connection.out.push_urgent(frames);
             }
+            // One frame, however long, is never too much.
+            let is_behind = connection.out.bulk_bytes() > bulk_bytes;
             if let Some((head, entries)) = bulk {
                 connection.out.push_bulk(head, [entries]);
             }
             let is_node = matches!(connection.stage, Stage::Node { .. });
             if is_node && connection.out.urgent_bytes() > URGENT_BYTES {
-                slow.push(id);
+                slow.push((id, "it does not even take heartbeats"));
+            } else if is_node && is_behind {
+                slow.push((id, "it takes entries too slowly"));
             }
             if !connection.is_dirty {
                 connection.is_dirty = true;
@@ -243,8 +251,8 @@ impl Server {
         if end.is_err() {
             self.write_dirty();
         }
-        for id in slow {
-            self.close(id, "it does not even take heartbeats");
+        for (id, reason) in slow {
+            self.close(id, reason);
         }
         end
     }

@@ -102,6 +102,8 @@ fn each_thing_that_does_not_fit_has_its_own_refusal() {
     assert_eq!(refusal(life), HelloRefusal::WRONG_INCARNATION);
     let same = |hello: &mut Hello| hello.party.member = Some(member(1, 9));
     assert_eq!(refusal(same), HelloRefusal::SAME_NODE);
+    let copy = |hello: &mut Hello| hello.party.member = Some(member(1, 100));
+    assert_eq!(refusal(copy), HelloRefusal::CLONE);
 }
 
 #[test]

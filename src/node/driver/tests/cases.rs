@@ -199,6 +199,42 @@ fn a_member_that_was_away_for_long_is_served_from_disk() {
 }
 
 #[test]
+fn a_member_whose_connection_is_renewed_while_it_is_served_from_disk_is_served_on() {
+    let mut cluster = Cluster::new(Shape { recent_bytes: 8 << 10, ..Shape::default() });
+    let leader = cluster.elect();
+    let away = leader % 3 + 1;
+    cluster.kill(away);
+    let value = "x".repeat(200);
+    for number in 0..500 {
+        cluster.put(leader, &format!("k{number}"), &value);
+        cluster.step();
+    }
+    cluster.until("the log went on", |cluster| cluster.applied(leader) > Index(500));
+    cluster.start(away);
+    cluster.renewed = [(away, true), (away, false)].repeat(2);
+    cluster.until("the connection was renewed", |cluster| cluster.renewed.is_empty());
+    cluster.converge();
+    assert!(cluster.applied(away) > Index(500));
+}
+
+#[test]
+fn a_node_without_room_on_its_disk_waits_instead_of_spinning() {
+    let mut cluster = Cluster::new(Shape::default());
+    let leader = cluster.elect();
+    cluster.run(200);
+    cluster.still.insert(leader);
+    let put = cluster.put(leader, "k", "v");
+    cluster.step();
+    cluster.find_no_room(leader);
+    cluster.run(200);
+    let now = cluster.now;
+    let deadline = cluster.node(leader).driver.deadline().expect("it tries again");
+    assert!(deadline > now, "{deadline:?} {now:?}");
+    cluster.still.clear();
+    assert_eq!(cluster.wait_for(put), "done");
+}
+
+#[test]
 fn above_its_bound_a_leader_says_that_it_is_busy_and_forgets_nothing() {
     let mut cluster = Cluster::new(Shape { max_unpersisted_bytes: 16 << 10, ..Shape::default() });
     let leader = cluster.elect();

@@ -17,8 +17,8 @@ use crate::node::driver::{
 use crate::node::forming;
 use crate::raft::{Config, Raft, Restored, RoleKind};
 use crate::storage::{
-    Directory, FileWork, FileWorker, LogWork, LogWriter, MemoryDisk, OpenOptions, Opened,
-    Recovered, SyncMode,
+    Directory, FileReport, FileWork, FileWorker, LogWork, LogWriter, MemoryDisk, OpenOptions,
+    Opened, Recovered, SyncMode,
 };
 use crate::wire::{
     Consistency, Frame, FrameReader, Incoming, Reply, ReplyBody, Request, RequestBody, StorageKind,
@@ -59,6 +59,9 @@ pub(super) struct Cluster {
     cut: BTreeSet<(u16, u16)>,
     /// Nodes whose log thread doesn't get its work done.
     pub(super) still: BTreeSet<u16>,
+    /// Nodes to which a connection is renewed, once, in a turn in which entries were read from
+    /// disk; and whether the old one is first told to be gone.
+    pub(super) renewed: Vec<(u16, bool)>,
     last_request: u64,
     pub(super) replies: BTreeMap<u64, Reply>,
     pub(super) notices: Vec<(u16, Notice)>,
@@ -131,6 +134,7 @@ impl Cluster {
             founding: found(shape.nodes),
             cut: BTreeSet::new(),
             still: BTreeSet::new(),
+            renewed: Vec::new(),
             last_request: 0,
             replies: BTreeMap::new(),
             notices: Vec::new(),
@@ -273,7 +277,15 @@ impl Cluster {
         let numbers: Vec<u16> = self.nodes.keys().copied().collect();
         for number in numbers {
             self.deliver(number);
-            self.work(number);
+            if self.work(number)
+                && let Some((other, is_told)) = self.renewed.pop()
+            {
+                if is_told {
+                    let (now, gone) = (self.now, DriverInput::PeerDisconnected(member(other)));
+                    self.node(number).driver.handle(now, gone);
+                }
+                self.connect(number, other, Boot(2));
+            }
             let now = self.now;
             self.node(number).driver.handle(now, DriverInput::Tick);
             self.drain(number);
@@ -321,8 +333,9 @@ impl Cluster {
         }
     }
 
-    /// The threads do what they have.
-    fn work(&mut self, number: u16) {
+    /// The threads do what they have. Says whether entries were read from disk.
+    fn work(&mut self, number: u16) -> bool {
+        let mut has_read = false;
         let (now, is_still) = (self.now, self.still.contains(&number));
         let Node { driver, writer, files, log_works, file_works, .. } = self.node(number);
         while !is_still && let Some(work) = log_works.pop_front() {
@@ -331,8 +344,18 @@ impl Cluster {
         }
         while let Some(work) = file_works.pop_front() {
             let report = files.perform(work).expect("the disk is good");
+            has_read |= matches!(report, FileReport::Entries { .. });
             driver.handle(now, DriverInput::FileDone(report));
         }
+        has_read
+    }
+
+    /// The log thread finds no room for what it has.
+    pub(super) fn find_no_room(&mut self, number: u16) {
+        let now = self.now;
+        let node = self.node(number);
+        node.log_works.pop_front().expect("the log thread has work");
+        node.driver.handle(now, DriverInput::LogFull { text: "no room".to_owned() });
     }
 
     fn drain(&mut self, number: u16) {
