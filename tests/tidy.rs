@@ -104,9 +104,9 @@ fn rooms_use_only_the_rooms_they_may() {
         let Some((_, allowed)) = ROADS.iter().find(|(room, _)| *room == source.room) else {
             continue;
         };
+        // In a tool, `crate` is the tool itself.
+        let is_tool = source.path.starts_with("tools/");
         for (number, line) in code(&source.text) {
-            // In a tool, `crate` is the tool itself.
-            let is_tool = source.path.starts_with("tools/");
             for (target, _) in ROADS {
                 let names = |root: &str| {
                     line.contains(&format!("{root}::{target}::"))

@@ -120,6 +120,13 @@ impl Peers {
             peer.read = None;
         }
         let read = peer.read.as_ref().and_then(|batch| batch.slice(span.first, span.last));
+        let is_at_hand = recent.holds(span.first)
+            || read.as_ref().is_some_and(|batch| batch.first().index == span.first);
+        if !is_at_hand {
+            // They were read for a connection that is gone. Of this one the core asks first
+            // what has come.
+            return;
+        }
         let mut at = prev;
         for piece in read.into_iter().chain(recent.slices(span)) {
             let Some(piece) = piece.slice(at.index.next(), span.last) else { continue };
