@@ -223,6 +223,48 @@ fn the_test_command_of_the_readme_is_what_must_pass_before_a_change_lands() {
 }
 
 #[test]
+fn pages_lead_only_to_pages_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = fs::read_dir(root.join("docs")).expect("docs is a folder");
+    let pages = pages.map(|entry| entry.expect("docs is readable").path());
+    let mut findings = Vec::new();
+    for page in pages.chain([root.join("README.md")]) {
+        let text = fs::read_to_string(&page).expect("a page is readable UTF-8");
+        for (_, rest) in text.match_indices("](").map(|(at, mark)| text.split_at(at + mark.len())) {
+            let target = rest.split([')', '#']).next().expect("split gives something");
+            let near = page.parent().expect("a page is in a folder").join(target);
+            if !target.starts_with("http") && !near.exists() {
+                findings.push(format!("{}: no {target}", page.display()));
+            }
+        }
+    }
+    report(&findings);
+}
+
+#[test]
+fn every_event_that_operators_read_of_is_written_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/operations.md")).expect("the page is there");
+    let (_, section) = page.split_once("### Events").expect("the page has the section");
+    let (table, _) = section.split_once("\n## ").expect("another section follows");
+    let cells = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let events: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(events.len() > 20, "{events:?}");
+    let shell: Vec<Source> = sources()
+        .into_iter()
+        .filter(|source| ["node", "cli"].contains(&source.room.as_str()))
+        .collect();
+    let is_written =
+        |event: &str| shell.iter().any(|source| source.text.contains(&format!("\"{event}\"")));
+    let findings: Vec<String> = events
+        .into_iter()
+        .filter(|event| !is_written(event))
+        .map(|event| format!("docs/operations.md: nobody writes {event}"))
+        .collect();
+    report(&findings);
+}
+
+#[test]
 fn nobody_sleeps_in_the_hope_that_something_has_happened() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
