@@ -140,8 +140,6 @@ hello_refusals! {
         "The node at this address has another incarnation than the one addressed."
     SAME_NODE 11 "same_node" false
         "The sender says that it is the node it speaks to."
-    OLD_BOOT 12 "old_boot" false
-        "A later start of the sender was heard already."
     TOO_MANY 13 "too_many" false
         "There are as many connections of this role as are allowed."
     STOPPING 14 "stopping" false
