@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::values::show_address;
 use crate::model::{ClusterId, NodeId};
 
 /// A checked configuration.
@@ -227,6 +226,15 @@ pub struct Listen {
     pub port: Option<u16>,
 }
 
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => Address { host: self.host.clone(), port }.fmt(f),
+            None => f.write_str(&self.host),
+        }
+    }
+}
+
 /// A host and a port; shown as `host:port`, with brackets around an address of version 6.
 ///
 /// ```
@@ -243,7 +251,8 @@ pub struct Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&show_address(&self.host, self.port))
+        let Address { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
     }
 }
 

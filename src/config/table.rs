@@ -420,12 +420,7 @@ pub(super) const NODE: &[Key<NodeDraft>] = &[
         kind: Kind::Text {
             allowed: "HOST or HOST:PORT",
             store: |node, text| values::parse_listen(text).map(|at| node.listen = Some(at)),
-            show: |node| {
-                node.listen.as_ref().map(|at| match at.port {
-                    Some(port) => values::show_address(&at.host, port),
-                    None => at.host.clone(),
-                })
-            },
+            show: |node| node.listen.as_ref().map(Listen::to_string),
         },
         doc: "What the node binds, where that isn't what it tells the others: `0.0.0.0` behind an \
               address translation, for example. Without a port, Port holds.",

@@ -138,11 +138,6 @@ pub(super) fn parse_listen(text: &str) -> Result<Listen, String> {
     Ok(Listen { host, port: Some(port) })
 }
 
-/// `host:port` as it is written in one word.
-pub(super) fn show_address(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
 /// The label of a node. A word of digits alone would be taken for a number.
 pub(super) fn parse_label(text: &str) -> Result<String, String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -191,6 +186,7 @@ pub(super) fn parse_directory(text: &str) -> Result<PathBuf, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::Address;
     use super::*;
 
     #[test]
@@ -245,7 +241,8 @@ mod tests {
         let longest = format!("{}.example", "a.".repeat(120) + "b");
         assert_eq!(longest.len(), LONGEST_HOST);
         let host = parse_host(&longest).unwrap();
-        assert!(show_address(&host, u16::MAX).len() <= usize::from(MAX_ADDRESS_BYTES));
+        let address = Address { host, port: u16::MAX };
+        assert!(address.to_string().len() <= usize::from(MAX_ADDRESS_BYTES));
         assert!(parse_host(&format!("{longest}s")).is_err());
     }
 

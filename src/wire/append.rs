@@ -2,9 +2,11 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::peer::APPEND_HEAD_BYTES;
 use super::{FRAME_HEADER_BYTES, Kind, MAX_BULK_FRAME_BYTES, OpenFrame, fields};
 use crate::model::{Append, Batch, Index, LogId, Term};
+
+/// The body of an append before its entries: term, log id before them, commit index.
+pub(super) const APPEND_HEAD_BYTES: usize = 8 + 16 + 8;
 
 /// The most bytes of entries in a frame with more than one.
 const MOST_ENTRY_BYTES: usize = MAX_BULK_FRAME_BYTES - FRAME_HEADER_BYTES - APPEND_HEAD_BYTES;

@@ -4,7 +4,8 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::peer::{self, APPEND_HEAD_BYTES};
+use super::append::APPEND_HEAD_BYTES;
+use super::peer;
 use super::{FoundingOffer, FoundingReply, Reply, Request, WireError, fields, founding};
 use super::{reply, request};
 use crate::model::{BatchError, Body, ByteReader, Index, MAX_ENTRY_BYTES, Malformed, Term};

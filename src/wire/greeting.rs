@@ -2,7 +2,6 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::hello::LEAST_BYTES;
 use super::{ANSWER_MAGIC, Foreign, HELLO_MAGIC, MAX_HELLO_BYTES, WireError};
 use crate::model::ByteReader;
 
@@ -10,6 +9,13 @@ const MAGIC_BYTES: usize = 8;
 
 /// Magic, length and checksum.
 pub(super) const HEADER_BYTES: usize = 16;
+
+/// What a greeting has at least: header, the party's fixed fields, two empty texts, and an
+/// authentication without a proof.
+const LEAST_BYTES: usize = HEADER_BYTES + PARTY_BYTES + 2 + 3;
+
+/// Everything from the versions to the hash of the nodes.
+const PARTY_BYTES: usize = 16 + 16 + 8 + 18 + 8 + 8 + 8 + 16 + 18 + 1 + 8;
 
 pub(super) fn begin(magic: [u8; 8], out: &mut BytesMut) -> usize {
     let start = out.len();

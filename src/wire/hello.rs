@@ -19,13 +19,6 @@ pub const ANSWER_MAGIC: [u8; 8] = *b"\xf7RAFT\r\nA";
 /// The longest hello or answer.
 pub const MAX_HELLO_BYTES: usize = 8192;
 
-/// What a hello has at least: header, the party's fixed fields, two empty texts, and an
-/// authentication without a proof.
-pub(super) const LEAST_BYTES: usize = HEADER_BYTES + PARTY_BYTES + 2 + 3;
-
-/// Everything from the versions to the hash of the nodes.
-const PARTY_BYTES: usize = 16 + 16 + 8 + 18 + 8 + 8 + 8 + 16 + 18 + 1 + 8;
-
 /// The longest proof of an authentication, in bytes.
 const MAX_PROOF_BYTES: usize = 4096;
 

@@ -9,9 +9,6 @@ use crate::model::{
     MAX_SEATS, Malformed, PeerLevel, PutBytes, Round, Term,
 };
 
-/// The body of an append before its entries: term, log id before them, commit index.
-pub(super) const APPEND_HEAD_BYTES: usize = 8 + 16 + 8;
-
 /// One level in a heartbeat: node, incarnation, match, boot.
 pub(super) const LEVEL_BYTES: usize = 2 + 16 + 8 + 8;
 
