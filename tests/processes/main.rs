@@ -5,6 +5,7 @@ mod command_line;
 mod doors;
 mod forming;
 mod import;
+mod inspection;
 mod leader;
 mod original;
 mod supervisor;

@@ -50,7 +50,8 @@ fn cannot_connect(tried: &[Attempt]) -> CliError {
     };
     let made = CliError::new(Code::CannotConnect, message);
     let made = if tried.len() > 1 { made.details(lines(tried)) } else { made };
-    made.hint("start raft on them, or see --config and --endpoints; nothing was written")
+    let them = if tried.len() > 1 { "them" } else { "it" };
+    made.hint(format!("start raft on {them}, or see --config and --endpoints; nothing was written"))
 }
 
 /// One line for each node that was tried.

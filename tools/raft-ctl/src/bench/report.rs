@@ -115,6 +115,7 @@ impl Report {
             return out.json(self);
         }
         out.line(styled(BOLD, self.head()))?;
+        out.line(format!("  {}", self.conditions()))?;
         let values = output::bytes(self.value_bytes_per_second as u64);
         let rate = output::count(self.ops_per_second.round() as u64);
         out.line(format!("  throughput  {} ops/s   {values}/s of values", styled(BOLD, rate)))?;
@@ -143,6 +144,20 @@ impl Report {
             "{}{nodes}  {} {clients} x {}  keys {} B  values {} B  {:.1} s{rate}",
             self.op, self.clients, self.depth, self.key_size, self.value_size, self.seconds
         )
+    }
+
+    /// What else the result depends on.
+    fn conditions(&self) -> String {
+        let mut parts = vec![format!("{} keys", output::count(self.keys))];
+        if self.op != "put" {
+            parts.push(format!("{} reads", self.consistency));
+        }
+        if self.put.is_some() {
+            parts.push(format!("{:.0} % of them reads", self.read_ratio * 100.0));
+        }
+        parts.extend(self.storage.map(|storage| format!("log {storage}")));
+        parts.push(format!("{:.0} s of warm-up before", self.warm_up_seconds));
+        parts.join(", ")
     }
 
     fn print_errors(&self, out: &mut Output) -> Result<(), CliError> {

@@ -60,7 +60,7 @@ pub(crate) fn scan(args: &ScanArgs, context: &Context, out: &mut Output) -> Resu
             if out.is_json() {
                 out.json(&RecordObject::from(record))?;
             } else {
-                out.line(line(record, out))?;
+                out.line(line(record, args.full, out))?;
             }
         }
         out.flush()?;
@@ -79,13 +79,14 @@ pub(crate) fn scan(args: &ScanArgs, context: &Context, out: &mut Output) -> Resu
     Ok(Exit::Done)
 }
 
-fn line(record: &Record, out: &Output) -> String {
-    let key = output::quoted(&record.key);
+fn line(record: &Record, full: bool, out: &Output) -> String {
+    let room = match out.is_terminal() && !full {
+        true => out.width(),
+        false => usize::MAX,
+    };
+    let key = output::quoted_within(&record.key, room);
     let Some(value) = &record.value else { return key };
-    if !out.is_terminal() {
-        return format!("{key} = {}", output::quoted(value));
-    }
-    let room = out.width().saturating_sub(key.chars().count() + 3).max(24);
+    let room = room.saturating_sub(output::columns(&key) + 3).max(24);
     format!("{key} = {}", output::quoted_within(value, room))
 }
 

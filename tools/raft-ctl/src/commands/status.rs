@@ -86,20 +86,23 @@ pub(crate) fn run(
         return Ok(Exit::Done);
     };
     let mut before: Option<(Instant, u64)> = None;
+    let mut asked_before = false;
     loop {
         let start = Instant::now();
         let nodes = Nodes::ask(context);
         if out.is_terminal() {
             out.clear_screen()?;
+        } else if asked_before && !out.is_json() {
+            out.line("")?;
         }
+        asked_before = true;
         let commit = nodes.commit().map(|commit| commit.0);
         let rate = before
             .zip(commit)
             .map(|((at, old), new)| new.saturating_sub(old) as f64 / at.elapsed().as_secs_f64());
         show(&nodes, rate, context, out)?;
-        out.flush()?;
         before = commit.map(|commit| (start, commit));
-        thread::sleep(interval.saturating_sub(start.elapsed()));
+        out.pause(interval.saturating_sub(start.elapsed()))?;
     }
 }
 
@@ -114,12 +117,14 @@ fn show(
         return out.json(&object(nodes, reasons.is_empty()));
     }
     let rate = rate.or_else(|| measured_rate(nodes, context));
-    for line in heading(nodes, rate, reasons.is_empty(), out.width()) {
+    let (table, version) = table(nodes, out.width());
+    for line in heading(nodes, rate, version, reasons.is_empty(), out.width()) {
         out.line(line)?;
     }
-    out.table(&table(nodes, out.width()))?;
+    out.table(&table)?;
     for reason in &reasons {
-        out.line(format!("{} {}", styled(WARN, "!"), health::line(reason)))?;
+        let line = format!("{} {}", styled(WARN, "!"), health::line(reason));
+        out.line(output::wrapped(&line, 17, out.width()))?;
     }
     Ok(())
 }
@@ -143,13 +148,20 @@ fn measured_rate(nodes: &Nodes, context: &Context) -> Option<f64> {
 
 /// `cluster 6f1d2c  leader 2 "B" since 3d 4h (term 7)  voters 3/3 up  commit 883,410 (2,114/s)`,
 /// in as many lines as the width asks for.
-fn heading(nodes: &Nodes, rate: Option<f64>, healthy: bool, width: usize) -> Vec<String> {
+fn heading(
+    nodes: &Nodes,
+    rate: Option<f64>,
+    version: Option<&str>,
+    healthy: bool,
+    width: usize,
+) -> Vec<String> {
     let mut parts = Vec::new();
     let best = nodes.best();
-    match best.and_then(|status| status.cluster) {
-        Some(cluster) => parts.push(format!("cluster {}", short(&cluster.to_string()))),
-        None => parts.push("cluster not formed".to_owned()),
-    }
+    parts.push(match best.map(|status| status.cluster) {
+        Some(Some(cluster)) => format!("cluster {}", short(&cluster.to_string())),
+        Some(None) => "cluster not formed".to_owned(),
+        None => styled(BAD, "no node answers"),
+    });
     match nodes.leader() {
         Some(leader) => parts.push(format!(
             "leader {} \"{}\" since {} (term {})",
@@ -174,6 +186,7 @@ fn heading(nodes: &Nodes, rate: Option<f64>, healthy: bool, width: usize) -> Vec
     {
         parts.push(styled(WARN, storage.name()));
     }
+    parts.extend(version.map(|version| format!("version {version}")));
     parts.push(if healthy { styled(GOOD, "healthy") } else { styled(BAD, "unhealthy") });
     // Where one line is too short for all, the second begins with the voters.
     match output::flowed(&parts, width) {
@@ -214,12 +227,22 @@ const COLUMNS: &[Show] = &[
 
 const DISPENSABLE: &[&str] = &["VERSION", "SNAPSHOT", "LABEL", "LOG", "RTT"];
 
-fn table(nodes: &Nodes, width: usize) -> Table {
+/// The version of all nodes that answer, where it is one.
+fn common_version(nodes: &Nodes) -> Option<&str> {
+    let mut versions = nodes.up().map(|status| status.version.as_str());
+    let first = versions.next()?;
+    versions.all(|version| version == first).then_some(first)
+}
+
+/// The table and, where there is no room for the column of versions, the version of all nodes.
+/// Versions that differ are what one looks for during an upgrade: they always have their column.
+fn table(nodes: &Nodes, width: usize) -> (Table, Option<&str>) {
+    let common = common_version(nodes);
     let mut left_out: Vec<&str> = Vec::new();
     if nodes.up().all(|status| status.snapshot.0 == 0) {
         left_out.push("SNAPSHOT");
     }
-    let mut dispensable = DISPENSABLE.iter();
+    let mut dispensable = DISPENSABLE.iter().filter(|name| common.is_some() || **name != "VERSION");
     loop {
         let shown: Vec<&Show> =
             COLUMNS.iter().filter(|column| !left_out.contains(&column.name)).collect();
@@ -234,12 +257,10 @@ fn table(nodes: &Nodes, width: usize) -> Table {
             };
             table.row(cells, style);
         }
-        if table.width() <= width {
-            return table;
-        }
-        match dispensable.next() {
+        let next = dispensable.next();
+        match next.filter(|_| table.width() > width) {
             Some(name) => left_out.push(name),
-            None => return table,
+            None => return (table, common.filter(|_| left_out.contains(&"VERSION"))),
         }
     }
 }
@@ -285,10 +306,13 @@ fn behind_cell(nodes: &Nodes, node: &Node) -> String {
 }
 
 fn round_trip_cell(nodes: &Nodes, node: &Node) -> String {
-    nodes
-        .peer(node.id())
-        .and_then(|peer| peer.round_trip)
-        .map_or_else(|| "-".to_owned(), output::duration)
+    round_trip(nodes, node).map_or_else(|| "-".to_owned(), output::duration)
+}
+
+/// What the leader measured last, while the node is up.
+fn round_trip(nodes: &Nodes, node: &Node) -> Option<Duration> {
+    node.status()?;
+    nodes.peer(node.id())?.round_trip
 }
 
 fn log_cell(_: &Nodes, node: &Node) -> String {
@@ -334,7 +358,7 @@ fn node_object(nodes: &Nodes, node: &Node) -> NodeObject {
         up: node.status().is_some(),
         error: node.reason(),
         matched: peer.map(|peer| peer.matched.0),
-        round_trip_seconds: peer.and_then(|peer| peer.round_trip).map(Seconds),
+        round_trip_seconds: round_trip(nodes, node).map(Seconds),
         ..NodeObject::default()
     };
     match node.status() {
