@@ -3,6 +3,7 @@
 mod bench;
 mod command_line;
 mod doors;
+mod exits;
 mod forming;
 mod import;
 mod inspection;
