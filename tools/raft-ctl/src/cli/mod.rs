@@ -99,7 +99,9 @@ pub(crate) enum Command {
     /// Print all keys as JSON lines
     ///
     /// One JSON object per line, in the order of the keys' bytes. Read in pages as `scan`
-    /// is. When a node fails, the page is asked for again, for as long as --timeout.
+    /// is: what changes meanwhile appears as it was or as it is, and a note on standard
+    /// error says that something may have. When a node fails, the page is asked for again,
+    /// for as long as --timeout.
     Export(ExportArgs),
     /// Show every node: role, log, lag
     ///
