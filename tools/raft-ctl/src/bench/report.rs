@@ -233,8 +233,7 @@ impl Report {
             warnings.push(format!("the log is {storage}: a power cut may lose what was done"));
         }
         for warning in warnings {
-            let line = format!("{} {warning}", styled(WARN, "warning:"));
-            out.line(output::wrapped(&line, 2, out.width()))?;
+            out.words(&format!("{} {warning}", styled(WARN, "warning:")), 2)?;
         }
         Ok(())
     }

@@ -123,8 +123,7 @@ fn show(
     }
     out.table(&table)?;
     for reason in &reasons {
-        let line = format!("{} {}", styled(WARN, "!"), health::line(reason));
-        out.line(output::wrapped(&line, 17, out.width()))?;
+        out.words(&format!("{} {}", styled(WARN, "!"), health::line(reason)), 17)?;
     }
     Ok(())
 }

@@ -90,6 +90,15 @@ impl Output {
         writeln!(self.out, "{text}").map_err(written)
     }
 
+    /// A line of words. On a terminal it is broken between them where it doesn't fit, the lines
+    /// behind the first with `indent` blanks before them.
+    pub(crate) fn words(&mut self, text: &str, indent: usize) -> Result<(), CliError> {
+        match self.terminal {
+            true => self.line(wrapped(text, indent, self.width)),
+            false => self.line(text),
+        }
+    }
+
     /// A table.
     pub(crate) fn table(&mut self, table: &Table) -> Result<(), CliError> {
         for line in table.lines() {
