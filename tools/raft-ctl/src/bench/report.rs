@@ -92,7 +92,7 @@ impl Latency {
 
     fn text(&self) -> String {
         format!(
-            "p50 {}   p90 {}   p99 {}   p99.9 {}   max {}",
+            "p50 {}  p90 {}  p99 {}  p99.9 {}  max {}",
             microseconds(self.p50_us),
             microseconds(self.p90_us),
             microseconds(self.p99_us),
@@ -149,11 +149,11 @@ impl Report {
     /// What else the result depends on.
     fn conditions(&self) -> String {
         let mut parts = vec![format!("{} keys", output::count(self.keys))];
-        if self.op != "put" {
-            parts.push(format!("{} reads", self.consistency));
-        }
-        if self.put.is_some() {
-            parts.push(format!("{:.0} % of them reads", self.read_ratio * 100.0));
+        let reads = format!("{} reads", self.consistency);
+        match self.op {
+            "get" => parts.push(reads),
+            "mixed" => parts.push(format!("{:.0} % {reads}", self.read_ratio * 100.0)),
+            _ => {}
         }
         parts.extend(self.storage.map(|storage| format!("log {storage}")));
         parts.push(format!("{:.0} s of warm-up before", self.warm_up_seconds));
@@ -204,7 +204,7 @@ impl Report {
         let syncs = self.latency.p50_us / disk.sync_p50_us.max(0.1);
         let one_by_one = 1e6 / disk.sync_p50_us.max(0.1);
         if self.op == "get" {
-            return format!("a read took {syncs:.1} times a sync, without needing one");
+            return format!("a read took as long as {syncs:.1} syncs, without needing one");
         }
         format!(
             "median latency is {syncs:.1} syncs; throughput is {:.1} times one sync each",
@@ -241,4 +241,28 @@ impl Report {
 
 fn microseconds(number: f64) -> String {
     output::duration(Duration::from_secs_f64(number / 1e6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generator_that_hardly_rested_limited_the_result() {
+        assert!(Generator::new(1, 0.95).bottleneck);
+        assert!(!Generator::new(1, 0.5).bottleneck);
+    }
+
+    #[test]
+    fn latencies_fit_eighty_columns() {
+        let latency = Latency {
+            mean_us: 25_100.0,
+            p50_us: 25_100.0,
+            p90_us: 25_100.0,
+            p99_us: 25_100.0,
+            p999_us: 25_100.0,
+            max_us: 25_100.0,
+        };
+        assert!("  latency     ".len() + latency.text().len() <= 80, "{}", latency.text());
+    }
 }
