@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use raft_node::kv::{Command, Machine, Operation, Query, Scan, SessionId, SessionPart, View};
+use raft_node::kv::{Command, Machine, Operation, Query, Scan, SessionId, SessionPart, State};
 use raft_node::model::{Batch, BatchBuilder, EntryHeader, EntryKind, LogId, LogTime, Term};
 
 /// Keys that a machine holds before anything is measured.
@@ -137,7 +137,7 @@ fn apply(criterion: &mut Criterion) {
     });
     group.bench_function("put_existing_beside_views", |bencher| {
         let mut log = Log::filled();
-        let mut view: Option<View> = None;
+        let mut view: Option<State> = None;
         bencher.iter_custom(|entries| {
             apply_time(&mut log, entries, |log| {
                 view = Some(log.machine.view());

@@ -13,7 +13,7 @@ const CONFIG_PATHS: [&str; 2] = ["raft.ini", "/etc/raft/raft.ini"];
 
 /// Runs a node of a replicated key-value store that loses nothing it has acknowledged.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "raft", version, max_term_width = 100, after_help = after_help())]
+#[command(name = "raft", version, max_term_width = 80, after_help = after_help())]
 #[command(group = ArgGroup::new("what").args(["node", "all", "check_config"]).required(true).multiple(true))]
 pub(crate) struct Arguments {
     /// The configuration; without it ./raft.ini, else /etc/raft/raft.ini
@@ -63,7 +63,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) form: bool,
 
-    /// Refuse to start over a damaged log instead of fetching the lost entries from the others
+    /// Refuse to start over a damaged log; so far, a node does so in any case
     #[arg(long)]
     pub(crate) no_repair: bool,
 

@@ -98,7 +98,7 @@ pub(super) const CLUSTER: &[Key<Cluster>] = &[
         kind: Kind::Switch(|cluster| &mut cluster.lease_reads),
         doc: "Allow reads that rely on the leader's lease instead of a round to a majority. They \
               are as good as the clocks: one that runs far too slow can make them stale. Needs \
-              CheckQuorum.",
+              CheckQuorum. It has no effect so far: the leader asks a majority for them too.",
     },
     Key {
         name: "ShutdownTimeout",

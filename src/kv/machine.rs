@@ -1,5 +1,7 @@
 //! The machine: what committed entries do to the state.
 
+use std::ops::Deref;
+
 use bytes::BytesMut;
 
 use super::answer::Answer;
@@ -8,7 +10,6 @@ use super::point::{FEATURE_LEVEL, FeatureLevel, Point, PointReport};
 use super::session::{Admission, Moment};
 use super::settings::Settings;
 use super::state::State;
-use super::view::View;
 use crate::model::{EntryKind, EntryRef, Founding, LogId, LogTime, Malformed};
 
 /// The replicated state machine. It applies every committed entry exactly once, in order;
@@ -152,7 +153,7 @@ impl Machine {
             }
             Work::Command(command) => Applied::Answered { id: self.state.command(command, out) },
             Work::Point(Point { snapshot }) => {
-                let report = PointReport { index: id.index, hash: self.state.hash() };
+                let report = PointReport { index: id.index, hash: self.state.state_hash() };
                 Applied::Point { report, snapshot }
             }
             Work::FeatureLevel(level) if level > self.state.feature_level => {
@@ -163,76 +164,20 @@ impl Machine {
         })
     }
 
-    /// Appends the answer to a [`Query`](super::Query) to `out`.
-    ///
-    /// # Errors
-    ///
-    /// Nothing is appended if the query is malformed.
-    pub fn query(&self, query: &[u8], out: &mut BytesMut) -> Result<(), Malformed> {
-        self.state.query(query, out)
-    }
-
     /// An immutable image of the state, made without copying it. It may be read and dropped on
     /// another thread.
     #[must_use]
-    pub fn view(&self) -> View {
-        View::new(self.state.clone())
+    pub fn view(&self) -> State {
+        self.state.clone()
     }
+}
 
-    /// The hash of the state; docs/state-machine.md defines it.
-    #[must_use]
-    pub fn state_hash(&self) -> u128 {
-        self.state.hash()
-    }
+/// What can be read of a machine is what can be read of an image of it.
+impl Deref for Machine {
+    type Target = State;
 
-    /// The last entry that was applied.
-    #[must_use]
-    pub const fn applied(&self) -> LogId {
-        self.state.applied
-    }
-
-    /// The time of the log at the last entry that was applied. Clients are told it when they
-    /// begin a session.
-    #[must_use]
-    pub const fn log_time(&self) -> LogTime {
-        self.state.log_time
-    }
-
-    /// The earliest log time at which something falls due, so that a point is worth proposing
-    /// then.
-    #[must_use]
-    pub fn due(&self) -> Option<LogTime> {
-        self.state.sessions.due(&self.state.settings)
-    }
-
-    /// The settings in force.
-    #[must_use]
-    pub const fn settings(&self) -> Settings {
-        self.state.settings
-    }
-
-    /// The feature level in force.
-    #[must_use]
-    pub const fn feature_level(&self) -> u32 {
-        self.state.feature_level
-    }
-
-    /// How many keys there are.
-    #[must_use]
-    pub fn keys(&self) -> u64 {
-        self.state.store.len()
-    }
-
-    /// The bytes of all keys and values.
-    #[must_use]
-    pub const fn bytes(&self) -> u64 {
-        self.state.store.bytes()
-    }
-
-    /// How many sessions are remembered.
-    #[must_use]
-    pub fn sessions(&self) -> u64 {
-        self.state.sessions.len()
+    fn deref(&self) -> &State {
+        &self.state
     }
 }
 

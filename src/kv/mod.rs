@@ -17,7 +17,6 @@ mod session;
 mod settings;
 mod state;
 mod store;
-mod view;
 
 pub use answer::{Answer, Found, Item, PageItem, SessionState, TOLD_VALUE_BYTES};
 pub use command::{
@@ -30,7 +29,7 @@ pub use point::{FEATURE_LEVEL, FeatureLevel, Point, PointReport};
 pub use query::{MAX_ANSWER_BYTES, MAX_KEYS, Query, Scan};
 pub use refusal::Refusal;
 pub use settings::{Settings, check_settings};
-pub use view::View;
+pub use state::State;
 
 /// How many numbers of a session, from the lowest that is waited for, can be in use at a time.
 pub const SESSION_WINDOW: u64 = 1024;

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::answer::{self, Answer, PageItem};
+use super::answer::{self, Answer, Item, PageItem, SessionState};
 use super::hash::ElementHash;
 use super::query::{MAX_ANSWER_BYTES, Query, Scan};
 use super::session::Sessions;
@@ -14,9 +14,13 @@ use crate::model::{LogId, LogTime, Malformed};
 const SETTINGS_ELEMENT: u8 = 4;
 const FEATURE_LEVEL_ELEMENT: u8 = 6;
 
-/// All that the entries up to one index have made. Cloning it takes no time.
+/// All that the entries up to one index have made.
+///
+/// A clone is an image of that moment. It takes no time, since it shares all that hasn't changed
+/// since; what the machine changes while the image lives is copied, so an image should be dropped
+/// when it isn't needed any more.
 #[derive(Clone, Debug, Default)]
-pub(super) struct State {
+pub struct State {
     pub(super) store: Store,
     pub(super) sessions: Sessions,
     pub(super) settings: Settings,
@@ -26,8 +30,64 @@ pub(super) struct State {
 }
 
 impl State {
-    /// The sum of the hashes of all elements.
-    pub(super) fn hash(&self) -> u128 {
+    /// Appends the answer to a [`Query`] to `out`.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is appended if the query is malformed.
+    pub fn query(&self, query: &[u8], out: &mut BytesMut) -> Result<(), Malformed> {
+        match Query::decode(query)? {
+            Query::Get { keys } => self.answer_get(&keys, out),
+            Query::Scan(scan) => self.answer_scan(&scan, out),
+            Query::Session { name } => Answer::Session(self.session(name)).encode(out),
+        }
+        Ok(())
+    }
+
+    /// The value of `key`.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<Item<'_>> {
+        self.store.get(key)
+    }
+
+    /// All keys at or behind `from` with their values, in order.
+    pub fn range(&self, from: &[u8]) -> impl Iterator<Item = (&[u8], Item<'_>)> {
+        self.store.from(from)
+    }
+
+    /// What is remembered of the session of this name.
+    #[must_use]
+    pub fn session(&self, name: &[u8]) -> Option<SessionState> {
+        self.sessions.state(name)
+    }
+
+    /// The last entry that was applied.
+    #[must_use]
+    pub const fn applied(&self) -> LogId {
+        self.applied
+    }
+
+    /// The time of the log at that entry. Clients are told it when they begin a session.
+    #[must_use]
+    pub const fn log_time(&self) -> LogTime {
+        self.log_time
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub const fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// The feature level in force.
+    #[must_use]
+    pub const fn feature_level(&self) -> u32 {
+        self.feature_level
+    }
+
+    /// The hash of the state; docs/state-machine.md defines it.
+    #[must_use]
+    pub fn state_hash(&self) -> u128 {
         let settings = ElementHash::new(SETTINGS_ELEMENT).bytes(&self.settings.encode()).finish();
         let level = ElementHash::new(FEATURE_LEVEL_ELEMENT).u32(self.feature_level).finish();
         [self.store.sum(), self.sessions.sum(), settings, level]
@@ -35,17 +95,32 @@ impl State {
             .fold(0, u128::wrapping_add)
     }
 
-    /// Appends the answer to `query` to `out`, or nothing if it is malformed.
-    pub(super) fn query(&self, query: &[u8], out: &mut BytesMut) -> Result<(), Malformed> {
-        match Query::decode(query)? {
-            Query::Get { keys } => self.get(&keys, out),
-            Query::Scan(scan) => self.scan(&scan, out),
-            Query::Session { name } => Answer::Session(self.sessions.state(name)).encode(out),
-        }
-        Ok(())
+    /// How many keys there are.
+    #[must_use]
+    pub fn keys(&self) -> u64 {
+        self.store.len()
     }
 
-    fn get(&self, keys: &[&[u8]], out: &mut BytesMut) {
+    /// The bytes of all keys and values.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.store.bytes()
+    }
+
+    /// How many sessions are remembered.
+    #[must_use]
+    pub fn sessions(&self) -> u64 {
+        self.sessions.len()
+    }
+
+    /// The earliest log time at which something falls due, so that a point is worth proposing
+    /// then.
+    #[must_use]
+    pub fn due(&self) -> Option<LogTime> {
+        self.sessions.due(&self.settings)
+    }
+
+    fn answer_get(&self, keys: &[&[u8]], out: &mut BytesMut) {
         answer::put_values_head(out);
         let count_at = out.len();
         out.put_u32_le(0);
@@ -63,7 +138,7 @@ impl State {
         out[count_at..count_at + 4].copy_from_slice(&count.to_le_bytes());
     }
 
-    fn scan(&self, scan: &Scan<'_>, out: &mut BytesMut) {
+    fn answer_scan(&self, scan: &Scan<'_>, out: &mut BytesMut) {
         answer::put_page_head(out);
         let budget = scan.max_bytes.min(MAX_ANSWER_BYTES) as usize;
         let mut bytes = 0;

@@ -3,8 +3,10 @@
 mod bench;
 mod command_line;
 mod doors;
+mod exits;
 mod forming;
 mod import;
+mod inspection;
 mod leader;
 mod original;
 mod supervisor;

@@ -119,7 +119,7 @@ fn run(steps: &[Step], mut each: impl FnMut(&Fed, Seen<'_>)) -> Fed {
 }
 
 /// Each key with its value, version and modification index.
-fn contents(view: &View) -> BTreeMap<Vec<u8>, (Vec<u8>, u64, u64)> {
+fn contents(view: &State) -> BTreeMap<Vec<u8>, (Vec<u8>, u64, u64)> {
     view.range(b"")
         .map(|(key, item)| (key.to_vec(), (item.value.to_vec(), item.version, item.mod_index.0)))
         .collect()

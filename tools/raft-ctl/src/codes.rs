@@ -16,12 +16,16 @@ macro_rules! codes {
 
         impl Code {
             /// All of them.
-            #[cfg(test)]
             pub(crate) const ALL: &[Code] = &[$(Code::$variant),*];
 
             /// The value of `"code"`.
             pub(crate) const fn name(self) -> &'static str {
                 match self { $(Code::$variant => $name),* }
+            }
+
+            /// The code of this name.
+            pub(crate) fn named(name: &str) -> Option<Code> {
+                Code::ALL.iter().copied().find(|code| code.name() == name)
             }
 
             /// How the program ends.

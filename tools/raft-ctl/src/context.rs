@@ -10,6 +10,7 @@ use raft_node::wire;
 use crate::cli::{Consistency, Global};
 use crate::codes::Code;
 use crate::error::CliError;
+use crate::output;
 
 /// Where the configuration is looked for when nobody names one.
 const USUAL_FILES: [&str; 2] = ["raft.ini", "/etc/raft/raft.ini"];
@@ -47,6 +48,11 @@ impl Context {
             Some(node) => (vec![select(node, &all, config.as_ref())?], true),
             None => (all, false),
         };
+        if global.consistency == Some(Consistency::Lease) {
+            output::note(
+                "note: nodes answer lease reads as linearizable ones: the leader asks a majority",
+            );
+        }
         Ok(Context { global, endpoints, fixed, config })
     }
 
@@ -116,7 +122,7 @@ fn load(file: &Path) -> Result<Config, CliError> {
 
 fn refused(file: &Path, mistakes: &Diagnostics) -> CliError {
     CliError::new(Code::Configuration, format!("{} can't be used", file.display()))
-        .details(mistakes.to_string().lines().map(str::to_owned))
+        .details(mistakes.listing().lines().map(str::to_owned))
         .hint("nothing was sent; `raft --check-config` shows the whole configuration")
 }
 

@@ -50,7 +50,8 @@ fn cannot_connect(tried: &[Attempt]) -> CliError {
     };
     let made = CliError::new(Code::CannotConnect, message);
     let made = if tried.len() > 1 { made.details(lines(tried)) } else { made };
-    made.hint("start raft on them, or see --config and --endpoints; nothing was written")
+    let them = if tried.len() > 1 { "them" } else { "it" };
+    made.hint(format!("start raft on {them}, or see --config and --endpoints; nothing was written"))
 }
 
 /// One line for each node that was tried.
@@ -167,7 +168,7 @@ fn by_node(code: RefusalCode, text: &str, context: &Context) -> CliError {
             made(Code::TimedOut).hint("`raft-ctl health` shows what is slow; nothing was written")
         }
         RefusalCode::NotFormed => made(Code::NotFormed)
-            .hint("`raft-ctl status` shows who is waited for; nothing was written"),
+            .hint("start raft on them, then `raft-ctl wait --leader`; nothing was written"),
         RefusalCode::Stopping => made(Code::Stopping).hint("try again; nothing was written"),
         RefusalCode::NoTarget => made(Code::NoTarget)
             .hint("`raft-ctl status` shows which nodes are up and how far behind they are"),

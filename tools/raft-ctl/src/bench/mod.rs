@@ -30,6 +30,9 @@ use report::{Generator, Latency, Limits, Report};
 /// How often progress is shown.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
+/// A cluster that doesn't answer for longer at the end of a measurement isn't there any more.
+const LONGEST_SILENCE: Duration = Duration::from_secs(2);
+
 /// Filling takes as long as it takes, while something happens.
 const LONGEST_FILL: Duration = Duration::from_secs(24 * 3600);
 
@@ -120,16 +123,40 @@ fn measure(plan: &Plan, cluster: &Cluster) -> Result<Seen, CliError> {
     let crew = Crew::start(plan, window, cluster, || Keys::Random)?;
     let mut progress = Progress::time(plan.warm_up + plan.measured);
     let mut before = 0;
+    let mut last_answer = start;
     while !crew.is_finished() {
         thread::sleep(PROGRESS_INTERVAL);
         progress.set(start.elapsed().as_millis() as u64);
         let done = crew.done();
         let rate = (done - before) as f64 / PROGRESS_INTERVAL.as_secs_f64();
-        progress.say(format!("{} ops/s", output::count(rate as u64)));
+        let phase = if Instant::now() < measured_from { "  warming up" } else { "" };
+        progress.say(format!("{} ops/s{phase}", output::count(rate as u64)));
+        if done > before {
+            last_answer = Instant::now();
+        } else if last_answer.elapsed() > plan.timeout {
+            crew.stop();
+        }
         before = done;
     }
     progress.clear();
-    crew.join()
+    let silence = window.end.min(Instant::now()).saturating_duration_since(last_answer);
+    let seen = crew.join()?;
+    // A change of the leader takes less, and belongs to what is measured.
+    if before > 0 && !seen.errors.is_empty() && silence > LONGEST_SILENCE.min(plan.timeout) {
+        return Err(fell_silent(before, last_answer - start, &seen));
+    }
+    Ok(seen)
+}
+
+fn fell_silent(done: u64, after: Duration, seen: &Seen) -> CliError {
+    let message = format!(
+        "the cluster stopped answering {} after the start; there is no result",
+        output::duration(after)
+    );
+    CliError::new(Code::TimedOut, message)
+        .detail(format!("{} requests were answered until then", output::count(done)))
+        .details(kinds(seen))
+        .hint("`raft-ctl health` tells what is wrong; the keys that were written stay")
 }
 
 /// The threads of the load generator.
@@ -189,11 +216,21 @@ fn failed(error: &io::Error) -> CliError {
 }
 
 fn nothing_done(seen: &Seen) -> CliError {
-    let kinds =
-        seen.errors.iter().map(|(code, count)| format!("{}  {code}", output::count(*count)));
-    CliError::new(Code::TimedOut, "not a single request was answered")
-        .details(kinds)
-        .hint("`raft-ctl health` tells what is wrong")
+    // Where all failed in one way, that is what happened.
+    let mut names = seen.errors.keys();
+    let code = names.next().filter(|_| seen.errors.len() == 1).and_then(|name| Code::named(name));
+    let hint = match code {
+        Some(Code::TooLarge) => "see --value-size, and MaxValueSize in raft.ini",
+        _ => "`raft-ctl health` tells what is wrong",
+    };
+    CliError::new(code.unwrap_or(Code::TimedOut), "not a single request was carried out")
+        .details(kinds(seen))
+        .hint(hint)
+}
+
+/// How often requests failed, and in which ways.
+fn kinds(seen: &Seen) -> impl Iterator<Item = String> {
+    seen.errors.iter().map(|(code, count)| format!("{}  {code}", output::count(*count)))
 }
 
 fn report(plan: &Plan, cluster: &Cluster, seen: &Seen, limits: Limits) -> Report {

@@ -92,7 +92,7 @@ impl Latency {
 
     fn text(&self) -> String {
         format!(
-            "p50 {}   p90 {}   p99 {}   p99.9 {}   max {}",
+            "p50 {}  p90 {}  p99 {}  p99.9 {}  max {}",
             microseconds(self.p50_us),
             microseconds(self.p90_us),
             microseconds(self.p99_us),
@@ -115,6 +115,7 @@ impl Report {
             return out.json(self);
         }
         out.line(styled(BOLD, self.head()))?;
+        out.line(format!("  {}", self.conditions()))?;
         let values = output::bytes(self.value_bytes_per_second as u64);
         let rate = output::count(self.ops_per_second.round() as u64);
         out.line(format!("  throughput  {} ops/s   {values}/s of values", styled(BOLD, rate)))?;
@@ -143,6 +144,20 @@ impl Report {
             "{}{nodes}  {} {clients} x {}  keys {} B  values {} B  {:.1} s{rate}",
             self.op, self.clients, self.depth, self.key_size, self.value_size, self.seconds
         )
+    }
+
+    /// What else the result depends on.
+    fn conditions(&self) -> String {
+        let mut parts = vec![format!("{} keys", output::count(self.keys))];
+        let reads = format!("{} reads", self.consistency);
+        match self.op {
+            "get" => parts.push(reads),
+            "mixed" => parts.push(format!("{:.0} % {reads}", self.read_ratio * 100.0)),
+            _ => {}
+        }
+        parts.extend(self.storage.map(|storage| format!("log {storage}")));
+        parts.push(format!("{:.0} s of warm-up before", self.warm_up_seconds));
+        parts.join(", ")
     }
 
     fn print_errors(&self, out: &mut Output) -> Result<(), CliError> {
@@ -189,7 +204,7 @@ impl Report {
         let syncs = self.latency.p50_us / disk.sync_p50_us.max(0.1);
         let one_by_one = 1e6 / disk.sync_p50_us.max(0.1);
         if self.op == "get" {
-            return format!("a read took {syncs:.1} times a sync, without needing one");
+            return format!("a read took as long as {syncs:.1} syncs, without needing one");
         }
         format!(
             "median latency is {syncs:.1} syncs; throughput is {:.1} times one sync each",
@@ -218,8 +233,7 @@ impl Report {
             warnings.push(format!("the log is {storage}: a power cut may lose what was done"));
         }
         for warning in warnings {
-            let line = format!("{} {warning}", styled(WARN, "warning:"));
-            out.line(output::wrapped(&line, 2, out.width()))?;
+            out.words(&format!("{} {warning}", styled(WARN, "warning:")), 2)?;
         }
         Ok(())
     }
@@ -227,4 +241,28 @@ impl Report {
 
 fn microseconds(number: f64) -> String {
     output::duration(Duration::from_secs_f64(number / 1e6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generator_that_hardly_rested_limited_the_result() {
+        assert!(Generator::new(1, 0.95).bottleneck);
+        assert!(!Generator::new(1, 0.5).bottleneck);
+    }
+
+    #[test]
+    fn latencies_fit_eighty_columns() {
+        let latency = Latency {
+            mean_us: 25_100.0,
+            p50_us: 25_100.0,
+            p90_us: 25_100.0,
+            p99_us: 25_100.0,
+            p999_us: 25_100.0,
+            max_us: 25_100.0,
+        };
+        assert!("  latency     ".len() + latency.text().len() <= 80, "{}", latency.text());
+    }
 }

@@ -11,7 +11,7 @@ use super::parse;
 pub(crate) struct StatusArgs {
     /// Show again every so often, until interrupted
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "1s",
-          require_equals = true, value_parser = parse::duration)]
+          value_parser = parse::duration)]
     pub(crate) watch: Option<Duration>,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct WaitArgs {
     #[arg(long)]
     pub(crate) leader: bool,
     /// Until this entry is applied on every node, or on the one that --node names
-    #[arg(long, value_name = "INDEX")]
+    #[arg(long, value_name = "INDEX", value_parser = parse::index)]
     pub(crate) applied: Option<u64>,
 }
 

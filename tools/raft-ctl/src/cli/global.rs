@@ -24,7 +24,7 @@ pub(crate) enum Consistency {
     /// Everything that was done before the read began
     #[default]
     Linearizable,
-    /// The same, relying on the leader's lease and so on the clocks
+    /// The same, allowing the leader to rely on its lease; it asks a majority all the same
     Lease,
     /// What one node has, without asking others; works without a leader
     Stale,
@@ -108,8 +108,9 @@ pub(crate) struct Global {
         env = "RAFT_CONSISTENCY",
         hide_env = true,
         long_help = "How fresh reads must be. linearizable (the default): everything that was \
-                     done before the read began. lease: the same, relying on the clocks. stale: \
-                     what one node has, which works without a leader."
+                     done before the read began. lease: the same, allowing the leader to rely on \
+                     the clocks; it doesn't yet, and asks a majority all the same. stale: what \
+                     one node has, which works without a leader."
     )]
     pub(crate) consistency: Option<Consistency>,
 
@@ -139,7 +140,7 @@ pub(crate) struct Global {
     )]
     pub(crate) seq: Option<u64>,
 
-    /// Answer questions with yes
+    /// Answer questions with yes (so far, no command asks any)
     #[arg(
         short,
         long,

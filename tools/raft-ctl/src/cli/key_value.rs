@@ -16,6 +16,9 @@ pub(crate) struct GetArgs {
     /// Write the bytes of the value and nothing else (one key)
     #[arg(long, conflicts_with = "json")]
     pub(crate) raw: bool,
+    /// Whole values also on a terminal, unprintable bytes escaped
+    #[arg(long)]
+    pub(crate) full: bool,
 }
 
 /// `put`
@@ -81,7 +84,7 @@ pub(crate) struct IncrementArgs {
     /// The key
     pub(crate) key: OsString,
     /// How much to add; may be negative
-    #[arg(default_value_t = 1, allow_negative_numbers = true)]
+    #[arg(default_value = "1", allow_negative_numbers = true, value_parser = parse::summand)]
     pub(crate) by: i64,
 }
 
@@ -100,6 +103,9 @@ pub(crate) struct ScanArgs {
     /// Leave the values out
     #[arg(long)]
     pub(crate) keys_only: bool,
+    /// Whole values, also where a terminal is too narrow
+    #[arg(long)]
+    pub(crate) full: bool,
 }
 
 /// `import`

@@ -5,6 +5,7 @@ mod cluster;
 mod global;
 mod key_value;
 mod offline;
+mod pages;
 mod parse;
 
 pub(crate) use bench::{BenchArgs, Operation};
@@ -17,6 +18,7 @@ pub(crate) use offline::{
     DumpArgs, LogCommand, LsArgs, MetaCommand, MetaShowArgs, ShowArgs, StatArgs, TailArgs,
     VerifyArgs,
 };
+pub(crate) use pages::{CompletionsArgs, ManArgs};
 
 use clap::{Parser, Subcommand};
 
@@ -97,7 +99,9 @@ pub(crate) enum Command {
     /// Print all keys as JSON lines
     ///
     /// One JSON object per line, in the order of the keys' bytes. Read in pages as `scan`
-    /// is. When a node fails, the page is asked for again, for as long as --timeout.
+    /// is: what changes meanwhile appears as it was or as it is, and a note on standard
+    /// error says that something may have. When a node fails, the page is asked for again,
+    /// for as long as --timeout.
     Export(ExportArgs),
     /// Show every node: role, log, lag
     ///
@@ -139,6 +143,15 @@ pub(crate) enum Command {
     /// directory, a round trip over loopback), so that the result can be read as a share of
     /// them. The keys written begin with "bench:" and stay.
     Bench(BenchArgs),
+    /// Print what makes a shell complete this program's commands and options
+    ///
+    /// For bash: raft-ctl completions bash > /etc/bash_completion.d/raft-ctl, or below
+    /// ~/.local/share/bash-completion/completions for yourself.
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    ///
+    /// To read it at once: raft-ctl man > raft-ctl.1 && man ./raft-ctl.1
+    Man(ManArgs),
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::parse;
+
 /// Read a log on disk. Nothing is ever changed, and the directory may be in use: what a
 /// running node has written since is then left out.
 ///
@@ -13,6 +15,9 @@ pub(crate) enum LogCommand {
     /// List the segments
     Ls(LsArgs),
     /// Print entries, one per line
+    ///
+    /// On a terminal, lines are as wide as it is: what doesn't fit is cut, and says how long
+    /// it is.
     Dump(DumpArgs),
     /// Print everything about one entry
     Show(ShowArgs),
@@ -40,11 +45,14 @@ pub(crate) struct DumpArgs {
     /// The node's directory
     pub(crate) dir: PathBuf,
     /// Begin at this index
-    #[arg(long, value_name = "INDEX")]
+    #[arg(long, value_name = "INDEX", value_parser = parse::index)]
     pub(crate) from: Option<u64>,
     /// End with this index
-    #[arg(long, value_name = "INDEX")]
+    #[arg(long, value_name = "INDEX", value_parser = parse::index)]
     pub(crate) to: Option<u64>,
+    /// Whole values, and all columns, also where a terminal is too narrow
+    #[arg(long)]
+    pub(crate) full: bool,
 }
 
 /// `log show`
@@ -53,7 +61,11 @@ pub(crate) struct ShowArgs {
     /// The node's directory
     pub(crate) dir: PathBuf,
     /// The entry's index
+    #[arg(value_parser = parse::index)]
     pub(crate) index: u64,
+    /// Whole values, and all bytes of the payload
+    #[arg(long)]
+    pub(crate) full: bool,
 }
 
 /// `log verify`
@@ -76,11 +88,14 @@ pub(crate) struct TailArgs {
     /// The node's directory
     pub(crate) dir: PathBuf,
     /// How many entries
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value = "10", value_parser = parse::index)]
     pub(crate) lines: u64,
     /// Go on with the entries to come, until interrupted
     #[arg(short, long)]
     pub(crate) follow: bool,
+    /// Whole values, and all columns, also where a terminal is too narrow
+    #[arg(long)]
+    pub(crate) full: bool,
 }
 
 /// Read what a node must never forget: who it is, its term, its vote.

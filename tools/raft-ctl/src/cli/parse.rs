@@ -28,6 +28,17 @@ pub(super) fn count(text: &str) -> Result<u64, String> {
         .and_then(positive)
 }
 
+/// An index, or another number of entries.
+pub(super) fn index(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "not a whole number; 0 and 883410 are".to_owned())
+}
+
+/// What can be added to a number.
+pub(super) fn summand(text: &str) -> Result<i64, String> {
+    text.parse()
+        .map_err(|_| format!("not a whole number from {} to {}; 1 and -20 are", i64::MIN, i64::MAX))
+}
+
 /// A size in bytes, as `256`, `4KiB` or `1MiB`.
 pub(super) fn size(text: &str) -> Result<usize, String> {
     scaled(text, &[("KiB", 1 << 10), ("MiB", 1 << 20), ("B", 1)])

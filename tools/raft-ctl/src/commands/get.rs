@@ -41,7 +41,8 @@ pub(crate) fn run(args: &GetArgs, context: &Context, out: &mut Output) -> Result
         let told = seen.answer.len();
         for (key, value) in asked.iter().zip(&seen.answer) {
             let several = keys.len() > 1;
-            print(key, value.as_ref(), seen.read_index.0, Shape { several, raw: args.raw }, out)?;
+            let shape = Shape { several, raw: args.raw, full: args.full };
+            print(key, value.as_ref(), seen.read_index.0, shape, out)?;
             if value.is_none() {
                 exit = Exit::Negative;
             }
@@ -63,6 +64,7 @@ fn fetch(
 struct Shape {
     several: bool,
     raw: bool,
+    full: bool,
 }
 
 fn print(
@@ -87,15 +89,21 @@ fn print(
         output::note(&format!("no such key: {}", output::quoted(key)));
         return Ok(());
     };
+    let room = match out.is_terminal() && !shape.full {
+        true => out.width(),
+        false => usize::MAX,
+    };
     if shape.several {
-        return out.line(format!("{} = {}", output::quoted(key), output::quoted(&value.value)));
+        let key = output::quoted(key);
+        let room = room.saturating_sub(output::columns(&key) + 3);
+        return out.line(format!("{key} = {}", output::quoted_within(&value.value, room)));
     }
     if shape.raw {
         return out.raw(&value.value);
     }
     // Whatever could steer a terminal doesn't reach one.
     if out.is_terminal() && !output::is_harmless(&value.value) {
-        return out.line(output::quoted(&value.value));
+        return out.line(output::quoted_within(&value.value, room));
     }
     out.raw(&value.value)?;
     out.raw(b"\n")

@@ -120,7 +120,11 @@ fn text(
     }
     out.table(&table)?;
     let index = common.map_or_else(String::new, output::count);
+    let told = objects.iter().filter(|object| object.state_hash.is_some()).count();
     out.line(match agree {
+        Some(true) if told == 1 => {
+            format!("{}: only one node answers", styled(WARN, "not compared"))
+        }
         Some(true) => format!("{} at entry {index}", styled(GOOD, "equal")),
         Some(false) => format!(
             "{} at entry {index}: keep all data directories as they are",

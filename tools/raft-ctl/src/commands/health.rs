@@ -48,7 +48,7 @@ pub(crate) fn run(context: &Context, out: &mut Output) -> Result<Exit, CliError>
     } else {
         out.line(styled(BAD, "unhealthy"))?;
         for reason in &reasons {
-            out.line(format!("  {}", line(reason)))?;
+            out.words(&format!("  {}", line(reason)), 17)?;
         }
     }
     Ok(if healthy { Exit::Done } else { Exit::Negative })

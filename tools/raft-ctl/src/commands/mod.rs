@@ -2,18 +2,18 @@
 
 mod change;
 mod get;
+mod hash;
 mod health;
 mod import;
 mod log;
 mod meta;
 mod nodes;
+mod pages;
 mod ping;
 mod scan;
 mod status;
 mod transfer;
 mod wait;
-
-mod hash;
 
 use crate::bench;
 use crate::cli::{Cli, Command};
@@ -24,10 +24,12 @@ use crate::output::Output;
 
 /// Carries out what the command line says.
 pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<Exit, CliError> {
-    // What only looks at files needs no nodes.
+    // These need no nodes.
     match &cli.command {
         Command::Log(command) => return log::run(command, out),
         Command::Meta(command) => return meta::run(command, out),
+        Command::Completions(args) => return pages::completions(args, out),
+        Command::Man(args) => return pages::man(args, out),
         _ => {}
     }
     let context = Context::new(cli.global)?;
@@ -47,6 +49,8 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<Exit, CliError> {
         Command::TransferLeader(args) => transfer::run(args, &context, out),
         Command::Hash(_) => hash::run(&context, out),
         Command::Bench(args) => bench::run(args, &context, out),
-        Command::Log(_) | Command::Meta(_) => Ok(Exit::Done),
+        Command::Log(_) | Command::Meta(_) | Command::Completions(_) | Command::Man(_) => {
+            unreachable!("carried out above")
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use raft_node::client::{Client, Page, Record, Seen};
 use raft_node::kv::{MAX_ANSWER_BYTES, MAX_KEY_BYTES, Scan};
+use raft_node::model::Index;
 use serde::Serialize;
 
 use crate::cli::{ExportArgs, ScanArgs};
@@ -60,7 +61,7 @@ pub(crate) fn scan(args: &ScanArgs, context: &Context, out: &mut Output) -> Resu
             if out.is_json() {
                 out.json(&RecordObject::from(record))?;
             } else {
-                out.line(line(record, out))?;
+                out.line(line(record, args.full, out))?;
             }
         }
         out.flush()?;
@@ -79,13 +80,14 @@ pub(crate) fn scan(args: &ScanArgs, context: &Context, out: &mut Output) -> Resu
     Ok(Exit::Done)
 }
 
-fn line(record: &Record, out: &Output) -> String {
-    let key = output::quoted(&record.key);
+fn line(record: &Record, full: bool, out: &Output) -> String {
+    let room = match out.is_terminal() && !full {
+        true => out.width(),
+        false => usize::MAX,
+    };
+    let key = output::quoted_within(&record.key, room);
     let Some(value) = &record.value else { return key };
-    if !out.is_terminal() {
-        return format!("{key} = {}", output::quoted(value));
-    }
-    let room = out.width().saturating_sub(key.chars().count() + 3).max(24);
+    let room = room.saturating_sub(output::columns(&key) + 3).max(24);
     format!("{key} = {}", output::quoted_within(value, room))
 }
 
@@ -98,6 +100,7 @@ pub(crate) fn export(
     bounded("PREFIX", prefix)?;
     let mut pages = Pages::new(context, prefix, b"", None, false);
     let mut progress = Progress::counting("exported", !out.is_terminal());
+    let mut moments: Option<(Index, Index)> = None;
     loop {
         let page = match pages.next() {
             Ok(Some(page)) => page,
@@ -112,9 +115,18 @@ pub(crate) fn export(
             out.json(&RecordObject::from(record))?;
         }
         out.flush()?;
+        let first = moments.map_or(page.read_index, |(first, _)| first);
+        moments = Some((first, page.read_index));
         progress.set(pages.told);
     }
     progress.finish(&format!("{} keys exported", output::count(pages.told)));
+    if let Some((first, last)) = moments.filter(|(first, last)| first != last) {
+        let (first, last) = (output::count(first.0), output::count(last.0));
+        output::note(&format!(
+            "note: read between the entries {first} and {last}, so it is no image of one moment: a \
+             key that was changed meanwhile is as it was or as it is"
+        ));
+    }
     Ok(Exit::Done)
 }
 

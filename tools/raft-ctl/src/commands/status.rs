@@ -1,9 +1,11 @@
 //! `status`: every node, its role, its log, how far it is behind.
 
+mod table;
+
 use std::thread;
 use std::time::{Duration, Instant};
 
-use raft_node::wire::{StatusReply, StatusRole};
+use raft_node::wire::StatusReply;
 use serde::Serialize;
 
 use super::health;
@@ -12,13 +14,11 @@ use crate::cli::StatusArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::output::{self, Align, BAD, BOLD, GOOD, Output, Seconds, Table, VERSION, WARN, styled};
+use crate::output::{self, BAD, BOLD, GOOD, Output, Seconds, VERSION, WARN, styled};
+use table::{round_trip, table};
 
 /// Over how long the rate of commits is measured.
 const RATE_TIME: Duration = Duration::from_millis(100);
-
-/// A node that is behind by less time than this only waits for the next message.
-const SHOWN_LAG: Duration = Duration::from_secs(1);
 
 #[derive(Serialize)]
 struct StatusObject {
@@ -86,20 +86,23 @@ pub(crate) fn run(
         return Ok(Exit::Done);
     };
     let mut before: Option<(Instant, u64)> = None;
+    let mut asked_before = false;
     loop {
         let start = Instant::now();
         let nodes = Nodes::ask(context);
         if out.is_terminal() {
             out.clear_screen()?;
+        } else if asked_before && !out.is_json() {
+            out.line("")?;
         }
+        asked_before = true;
         let commit = nodes.commit().map(|commit| commit.0);
         let rate = before
             .zip(commit)
             .map(|((at, old), new)| new.saturating_sub(old) as f64 / at.elapsed().as_secs_f64());
         show(&nodes, rate, context, out)?;
-        out.flush()?;
         before = commit.map(|commit| (start, commit));
-        thread::sleep(interval.saturating_sub(start.elapsed()));
+        out.pause(interval.saturating_sub(start.elapsed()))?;
     }
 }
 
@@ -114,12 +117,13 @@ fn show(
         return out.json(&object(nodes, reasons.is_empty()));
     }
     let rate = rate.or_else(|| measured_rate(nodes, context));
-    for line in heading(nodes, rate, reasons.is_empty(), out.width()) {
+    let (table, version) = table(nodes, out.width());
+    for line in heading(nodes, rate, version, reasons.is_empty(), out.width()) {
         out.line(line)?;
     }
-    out.table(&table(nodes, out.width()))?;
+    out.table(&table)?;
     for reason in &reasons {
-        out.line(format!("{} {}", styled(WARN, "!"), health::line(reason)))?;
+        out.words(&format!("{} {}", styled(WARN, "!"), health::line(reason)), 17)?;
     }
     Ok(())
 }
@@ -143,13 +147,20 @@ fn measured_rate(nodes: &Nodes, context: &Context) -> Option<f64> {
 
 /// `cluster 6f1d2c  leader 2 "B" since 3d 4h (term 7)  voters 3/3 up  commit 883,410 (2,114/s)`,
 /// in as many lines as the width asks for.
-fn heading(nodes: &Nodes, rate: Option<f64>, healthy: bool, width: usize) -> Vec<String> {
+fn heading(
+    nodes: &Nodes,
+    rate: Option<f64>,
+    version: Option<&str>,
+    healthy: bool,
+    width: usize,
+) -> Vec<String> {
     let mut parts = Vec::new();
     let best = nodes.best();
-    match best.and_then(|status| status.cluster) {
-        Some(cluster) => parts.push(format!("cluster {}", short(&cluster.to_string()))),
-        None => parts.push("cluster not formed".to_owned()),
-    }
+    parts.push(match best.map(|status| status.cluster) {
+        Some(Some(cluster)) => format!("cluster {}", short(&cluster.to_string())),
+        Some(None) => "cluster not formed".to_owned(),
+        None => styled(BAD, "no node answers"),
+    });
     match nodes.leader() {
         Some(leader) => parts.push(format!(
             "leader {} \"{}\" since {} (term {})",
@@ -174,6 +185,7 @@ fn heading(nodes: &Nodes, rate: Option<f64>, healthy: bool, width: usize) -> Vec
     {
         parts.push(styled(WARN, storage.name()));
     }
+    parts.extend(version.map(|version| format!("version {version}")));
     parts.push(if healthy { styled(GOOD, "healthy") } else { styled(BAD, "unhealthy") });
     // Where one line is too short for all, the second begins with the voters.
     match output::flowed(&parts, width) {
@@ -185,130 +197,6 @@ fn heading(nodes: &Nodes, rate: Option<f64>, healthy: bool, width: usize) -> Vec
 /// The beginning of an id, which is enough for people.
 fn short(id: &str) -> String {
     id.chars().take(6).collect()
-}
-
-/// A column of the table: when it can be left out, and what stands in it.
-struct Show {
-    name: &'static str,
-    align: Align,
-    cell: fn(&Nodes, &Node) -> String,
-}
-
-/// The columns, and in which order they are left out where the width doesn't allow for all.
-const COLUMNS: &[Show] = &[
-    Show { name: "NODE", align: Align::Left, cell: id_cell },
-    Show {
-        name: "LABEL",
-        align: Align::Left,
-        cell: |_, node| node.label().unwrap_or("-").to_owned(),
-    },
-    Show { name: "ADDRESS", align: Align::Left, cell: |_, node| node.endpoint.address.to_string() },
-    Show { name: "ROLE", align: Align::Left, cell: role_cell },
-    Show { name: "MATCH", align: Align::Right, cell: match_cell },
-    Show { name: "BEHIND", align: Align::Right, cell: behind_cell },
-    Show { name: "RTT", align: Align::Right, cell: round_trip_cell },
-    Show { name: "LOG", align: Align::Right, cell: log_cell },
-    Show { name: "SNAPSHOT", align: Align::Right, cell: snapshot_cell },
-    Show { name: "VERSION", align: Align::Left, cell: version_cell },
-];
-
-const DISPENSABLE: &[&str] = &["VERSION", "SNAPSHOT", "LABEL", "LOG", "RTT"];
-
-fn table(nodes: &Nodes, width: usize) -> Table {
-    let mut left_out: Vec<&str> = Vec::new();
-    if nodes.up().all(|status| status.snapshot.0 == 0) {
-        left_out.push("SNAPSHOT");
-    }
-    let mut dispensable = DISPENSABLE.iter();
-    loop {
-        let shown: Vec<&Show> =
-            COLUMNS.iter().filter(|column| !left_out.contains(&column.name)).collect();
-        let columns: Vec<_> = shown.iter().map(|column| (column.name, column.align)).collect();
-        let mut table = Table::new(&columns);
-        for node in &nodes.nodes {
-            let cells = shown.iter().map(|column| (column.cell)(nodes, node)).collect();
-            let style = match node.status() {
-                Some(status) if status.role == StatusRole::Leader => Some(GOOD),
-                Some(_) => None,
-                None => Some(BAD),
-            };
-            table.row(cells, style);
-        }
-        if table.width() <= width {
-            return table;
-        }
-        match dispensable.next() {
-            Some(name) => left_out.push(name),
-            None => return table,
-        }
-    }
-}
-
-fn id_cell(_: &Nodes, node: &Node) -> String {
-    node.id().map_or_else(|| "?".to_owned(), |id| id.to_string())
-}
-
-fn role_cell(_: &Nodes, node: &Node) -> String {
-    match node.status() {
-        Some(status) if status.role == StatusRole::Leader => "LEADER".to_owned(),
-        Some(status) => status.role.name().to_owned(),
-        None => "DOWN".to_owned(),
-    }
-}
-
-fn match_cell(nodes: &Nodes, node: &Node) -> String {
-    match (nodes.peer(node.id()), node.status()) {
-        (Some(peer), _) => output::count(peer.matched.0),
-        (None, Some(status)) => output::count(status.durable.0),
-        (None, None) => "-".to_owned(),
-    }
-}
-
-fn behind_cell(nodes: &Nodes, node: &Node) -> String {
-    let Some(status) = node.status() else {
-        let commit = nodes.leader().map(|leader| leader.commit.0);
-        let behind = nodes
-            .peer(node.id())
-            .zip(commit)
-            .map(|(peer, commit)| output::count(commit.saturating_sub(peer.matched.0)));
-        return behind.unwrap_or_else(|| "-".to_owned());
-    };
-    if status.role == StatusRole::Leader {
-        return "-".to_owned();
-    }
-    let (entries, time) = nodes.behind(status);
-    match entries {
-        0 => "0".to_owned(),
-        _ if time < SHOWN_LAG => output::count(entries),
-        _ => format!("{} ({})", output::count(entries), output::duration(time)),
-    }
-}
-
-fn round_trip_cell(nodes: &Nodes, node: &Node) -> String {
-    nodes
-        .peer(node.id())
-        .and_then(|peer| peer.round_trip)
-        .map_or_else(|| "-".to_owned(), output::duration)
-}
-
-fn log_cell(_: &Nodes, node: &Node) -> String {
-    node.status().map_or_else(|| "-".to_owned(), |status| output::bytes(status.log_bytes))
-}
-
-fn snapshot_cell(_: &Nodes, node: &Node) -> String {
-    let snapshot = node.status().filter(|status| status.snapshot.0 > 0);
-    snapshot.map_or_else(
-        || "-".to_owned(),
-        |status| {
-            let age = status.log_time.0.saturating_sub(status.snapshot_time.0);
-            let age = output::ago(Duration::from_nanos(age));
-            format!("{} {age}", output::count(status.snapshot.0))
-        },
-    )
-}
-
-fn version_cell(_: &Nodes, node: &Node) -> String {
-    node.status().map_or_else(|| "-".to_owned(), |status| status.version.clone())
 }
 
 fn object(nodes: &Nodes, healthy: bool) -> StatusObject {
@@ -334,7 +222,7 @@ fn node_object(nodes: &Nodes, node: &Node) -> NodeObject {
         up: node.status().is_some(),
         error: node.reason(),
         matched: peer.map(|peer| peer.matched.0),
-        round_trip_seconds: peer.and_then(|peer| peer.round_trip).map(Seconds),
+        round_trip_seconds: round_trip(nodes, node).map(Seconds),
         ..NodeObject::default()
     };
     match node.status() {

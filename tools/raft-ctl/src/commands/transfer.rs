@@ -35,9 +35,14 @@ pub(crate) fn run(
     if context.global.dry_run {
         return dry_run(to, context, out);
     }
-    let before = Nodes::ask(context).leader().map(|leader| leader.node.id);
+    let nodes = Nodes::ask(context);
+    let before = nodes.leader().map(|leader| leader.node.id);
     let (leader, term) = match context.client().transfer_leadership(to) {
         Ok(leads) => leads,
+        // It leads already, and so can't be the other one.
+        Err(_) if to.is_some() && to == before => {
+            nodes.leader().map(|leader| (leader.node.id, leader.term)).expect("it led before")
+        }
         // The old leader has stepped down and doesn't know who came after it; the others do.
         Err(failure @ Failure::Unknown(_)) => {
             let leads = elected(deadline, context).filter(|(leader, _)| match to {
@@ -46,7 +51,10 @@ pub(crate) fn run(
             });
             leads.ok_or_else(|| explain::failed(&failure, context))?
         }
-        Err(failure) => return Err(explain::failed(&failure, context)),
+        Err(failure) => {
+            let failed = explain::failed(&failure, context);
+            return Err(to.and_then(|to| not_a_member(to, &nodes)).unwrap_or(failed));
+        }
     };
     if out.is_json() {
         out.json(&TransferObject {
@@ -61,6 +69,20 @@ pub(crate) fn run(
         out.line(format!("{}  term {term}", styled(GOOD, format!("leader {leader}"))))?;
     }
     Ok(Exit::Done)
+}
+
+/// An error where the node isn't one of the cluster at all.
+fn not_a_member(to: NodeId, nodes: &Nodes) -> Option<CliError> {
+    let seats = nodes.best()?.configuration.seats();
+    if seats.is_empty() || seats.iter().any(|seat| seat.id == to) {
+        return None;
+    }
+    let members: Vec<String> = seats.iter().map(|seat| seat.id.to_string()).collect();
+    let message = format!("node {to} isn't a member of the cluster");
+    Some(
+        CliError::usage(message)
+            .hint(format!("its members are the nodes {}; nothing was changed", members.join(", "))),
+    )
 }
 
 /// Who leads a quorum, once anybody does.

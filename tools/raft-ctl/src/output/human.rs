@@ -1,7 +1,8 @@
 //! Numbers, times and bytes as people read them.
 
-use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use unicode_width::UnicodeWidthStr;
 
 /// A number with commas between its thousands.
 pub(crate) fn count(number: u64) -> String {
@@ -58,7 +59,7 @@ pub(crate) fn flowed(parts: &[String], width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut used = 0;
     for part in parts {
-        let room = anstream::adapter::strip_str(part).to_string().chars().count();
+        let room = columns(part);
         match lines.last_mut() {
             Some(line) if used + 2 + room <= width => {
                 line.push_str("  ");
@@ -80,7 +81,7 @@ pub(crate) fn wrapped(text: &str, indent: usize, width: usize) -> String {
     let mut lines = String::new();
     let mut used = 0;
     for (place, word) in text.split(' ').enumerate() {
-        let room = anstream::adapter::strip_str(word).to_string().chars().count();
+        let room = columns(word);
         if used > 0 && used + 1 + room > width {
             lines.push('\n');
             lines.extend(std::iter::repeat_n(' ', indent));
@@ -129,25 +130,72 @@ fn last_moment() -> SystemTime {
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + 2);
     text.push('"');
+    each_letter(bytes, |letter| {
+        text.push_str(letter);
+        true
+    });
+    text.push('"');
+    text
+}
+
+/// Like [`quoted`], in about `width` columns: of what is longer, the beginning and the size.
+pub(crate) fn quoted_within(bytes: &[u8], width: usize) -> String {
+    let size = format!("... ({} bytes)", count(bytes.len() as u64));
+    let room = width.saturating_sub(size.len() + 2).max(SHOWN_COLUMNS);
+    let mut text = String::from('"');
+    let (mut used, mut kept, mut whole) = (0, text.len(), true);
+    each_letter(bytes, |letter| {
+        used += columns(letter);
+        whole = used + 2 <= width;
+        text.push_str(letter);
+        if used <= room {
+            kept = text.len();
+        }
+        whole || used <= room
+    });
+    if !whole {
+        text.truncate(kept);
+    }
+    text.push('"');
+    if !whole {
+        text.push_str(&size);
+    }
+    text
+}
+
+/// So much is shown however little room there is.
+const SHOWN_COLUMNS: usize = 8;
+
+/// How many columns a text takes. Styles take none, some letters take two.
+pub(crate) fn columns(text: &str) -> usize {
+    anstream::adapter::strip_str(text).to_string().width()
+}
+
+/// Gives the letters of `bytes` one by one, escaped where they aren't printable, until `each`
+/// returns false.
+fn each_letter(bytes: &[u8], mut each: impl FnMut(&str) -> bool) {
+    let mut escaped = String::new();
     for chunk in bytes.utf8_chunks() {
         for letter in chunk.valid().chars() {
-            match letter {
-                '"' | '\\' => {
-                    text.push('\\');
-                    text.push(letter);
-                }
-                letter if letter.is_control() || steers(letter) => {
-                    text.extend(letter.escape_default());
-                }
-                letter => text.push(letter),
+            escaped.clear();
+            if matches!(letter, '"' | '\\') {
+                escaped.push('\\');
+                escaped.push(letter);
+            } else if letter.is_control() || steers(letter) {
+                escaped.extend(letter.escape_default());
+            } else {
+                escaped.push(letter);
+            }
+            if !each(&escaped) {
+                return;
             }
         }
         for byte in chunk.invalid() {
-            let _ = write!(text, "\\x{byte:02x}");
+            if !each(&format!("\\x{byte:02x}")) {
+                return;
+            }
         }
     }
-    text.push('"');
-    text
 }
 
 /// Whether a letter changes how those around it are shown.
@@ -176,21 +224,6 @@ pub(crate) fn shell_quoted(bytes: &[u8]) -> String {
             format!("$'{escaped}'")
         }
     }
-}
-
-/// Like [`quoted`], in about `width` columns: of what is longer, the beginning and the size.
-pub(crate) fn quoted_within(bytes: &[u8], width: usize) -> String {
-    // Beyond the width nothing is shown, so what is far beyond need not be escaped.
-    let head = &bytes[..bytes.len().min(width.saturating_mul(4))];
-    let text = quoted(head);
-    if head.len() == bytes.len() && text.chars().count() <= width {
-        return text;
-    }
-    let size = format!("... ({})", self::bytes(bytes.len() as u64));
-    let room = width.saturating_sub(size.len()).max(8);
-    let mut cut: String = text.chars().take(room).collect();
-    cut.push_str(&size);
-    cut
 }
 
 #[cfg(test)]
@@ -258,7 +291,11 @@ mod tests {
     fn what_is_long_is_cut_and_says_how_long_it_is() {
         assert_eq!(quoted_within(b"short", 20), "\"short\"");
         let cut = quoted_within(&[b'x'; 5000], 40);
-        assert!(cut.ends_with("... (4.9 KiB)"), "{cut}");
-        assert_eq!(cut.chars().count(), 40);
+        assert_eq!(cut, format!("\"{}\"... (5,000 bytes)", "x".repeat(21)));
+        assert_eq!(quoted_within(&[0xff; 5], 22), "\"\\xff\\xff\\xff\\xff\\xff\"");
+        assert_eq!(quoted_within(&[0xff; 6], 22), "\"\\xff\\xff\"... (6 bytes)");
+        // A letter of two columns, three bytes each.
+        let wide = "\u{6f22}".repeat(50);
+        assert_eq!(columns(&quoted_within(wide.as_bytes(), 41)), 41);
     }
 }

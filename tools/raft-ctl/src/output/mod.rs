@@ -11,8 +11,8 @@ mod table;
 
 pub(crate) use blob::{Blob, OwnedBlob};
 pub(crate) use human::{
-    ago, bytes, count, duration, flowed, is_harmless, quoted, quoted_within, seconds, shell_quoted,
-    since, wall_time, wrapped,
+    ago, bytes, columns, count, duration, flowed, is_harmless, quoted, quoted_within, seconds,
+    shell_quoted, since, wall_time, wrapped,
 };
 pub(crate) use json::{Seconds, VERSION};
 pub(crate) use table::{Align, Column, Table};
@@ -20,8 +20,11 @@ pub(crate) use table::{Align, Column, Table};
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::cli::Format;
@@ -87,6 +90,15 @@ impl Output {
         writeln!(self.out, "{text}").map_err(written)
     }
 
+    /// A line of words. On a terminal it is broken between them where it doesn't fit, the lines
+    /// behind the first with `indent` blanks before them.
+    pub(crate) fn words(&mut self, text: &str, indent: usize) -> Result<(), CliError> {
+        match self.terminal {
+            true => self.line(wrapped(text, indent, self.width)),
+            false => self.line(text),
+        }
+    }
+
     /// A table.
     pub(crate) fn table(&mut self, table: &Table) -> Result<(), CliError> {
         for line in table.lines() {
@@ -108,6 +120,28 @@ impl Output {
     /// Makes sure that what was printed has left.
     pub(crate) fn flush(&mut self) -> Result<(), CliError> {
         self.out.flush().map_err(written)
+    }
+
+    /// Waits, or ends with an error as soon as nobody reads standard output any more. A command
+    /// that goes on until it is interrupted would otherwise notice only with its next line.
+    pub(crate) fn pause(&mut self, time: Duration) -> Result<(), CliError> {
+        self.flush()?;
+        let deadline = Instant::now() + time;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            let out = io::stdout();
+            // No events are asked for: an error is told anyway.
+            let mut asked = [PollFd::new(&out, PollFlags::empty())];
+            let timeout = Timespec::try_from(left).ok();
+            match poll(&mut asked, timeout.as_ref()) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return Err(written(io::ErrorKind::BrokenPipe.into())),
+                Err(error) => return Err(written(error.into())),
+            }
+        }
     }
 
     fn styled(&self) -> bool {

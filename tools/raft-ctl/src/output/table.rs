@@ -34,8 +34,7 @@ impl Table {
 
     /// How many columns of letters the longest line takes.
     pub(crate) fn width(&self) -> usize {
-        let plain = |line: &String| anstream::adapter::strip_str(line).to_string().chars().count();
-        self.lines().iter().map(plain).max().unwrap_or(0)
+        self.lines().iter().map(|line| super::columns(line)).max().unwrap_or(0)
     }
 
     /// The lines, without blanks at their ends.

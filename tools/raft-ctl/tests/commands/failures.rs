@@ -139,3 +139,60 @@ fn a_file_cannot_be_read() {
     assert!(ran.err.contains("/nowhere/at/all can't be read"), "{}", ran.err);
     check(&cluster.run(&["import", "/nowhere", "--json"]), 8, "local_io", "error");
 }
+
+#[test]
+fn a_benchmark_whose_cluster_goes_away_has_no_result() {
+    let cluster = FakeCluster::start(Mood::Dying(5000));
+    let arguments = ["bench", "put", "--clients", "2", "--depth", "4", "--no-limits"];
+    let arguments = [&arguments[..], &["--seconds", "600", "-t", "500ms", "--json"]].concat();
+    let ran = cluster.run(&arguments);
+    check(&ran, 4, "timed_out", "refused");
+    assert!(ran.err.contains("the cluster stopped answering"), "{}", ran.err);
+    assert!(ran.err.contains("requests were answered until then"), "{}", ran.err);
+}
+
+#[test]
+fn a_benchmark_that_can_never_be_carried_out_says_why() {
+    let cluster = FakeCluster::start(Mood::Good);
+    let ran = cluster.run(&[
+        "bench",
+        "put",
+        "--value-size",
+        "2MiB",
+        "--clients",
+        "1",
+        "--depth",
+        "1",
+        "--seconds",
+        "1",
+        "--warm-up",
+        "0",
+        "--no-limits",
+        "--json",
+    ]);
+    check(&ran, 2, "too_large", "refused");
+    assert!(ran.err.contains("--value-size"), "{}", ran.err);
+}
+
+#[test]
+fn a_node_outside_the_cluster_cannot_be_given_leadership() {
+    let cluster = FakeCluster::start(Mood::Refusing(RefusalCode::NoTarget));
+    let ran = cluster.run(&["transfer-leader", "9", "--json"]);
+    check(&ran, 2, "usage", "error");
+    assert!(ran.err.contains("node 9 isn't a member"), "{}", ran.err);
+    check(&cluster.run(&["transfer-leader", "--json"]), 4, "no_target", "refused");
+}
+
+#[test]
+fn numbers_that_are_none_are_named() {
+    let endpoint = ["-e", "127.0.0.1:1"];
+    for (arguments, said) in [
+        (&["incr", "k", "many"][..], "'[BY]': not a whole number from -9223372036854775808"),
+        (&["wait", "--applied", "x"], "'--applied <INDEX>': not a whole number"),
+        (&["log", "show", "/nowhere", "x"], "'<INDEX>': not a whole number"),
+    ] {
+        let ran = raft_ctl(&[&endpoint, arguments].concat(), b"");
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.err.contains(said), "{}", ran.err);
+    }
+}

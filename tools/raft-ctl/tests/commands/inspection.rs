@@ -176,3 +176,13 @@ fn an_open_loop_keeps_to_its_rate() {
     let rate: f64 = rate.split(',').next().unwrap().parse().unwrap();
     assert!((300.0..=510.0).contains(&rate), "{rate}");
 }
+
+#[test]
+fn what_lease_reads_are_answered_with_is_said() {
+    let cluster = FakeCluster::start(Mood::Good);
+    assert_eq!(cluster.run(&["put", "k", "v"]).code, 0);
+    let ran = cluster.run(&["get", "k", "--consistency", "lease"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "v\n"));
+    assert!(ran.err.contains("answer lease reads as linearizable ones"), "{}", ran.err);
+    assert_eq!(cluster.run(&["get", "k"]).err, "");
+}

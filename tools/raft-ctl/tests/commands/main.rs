@@ -11,3 +11,5 @@ mod offline;
 mod requests;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod terminal;

@@ -17,7 +17,7 @@ fn time(index: u64) -> LogTime {
 }
 
 /// A directory with a founding entry and three commands in two blocks.
-fn directory() -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn directory() -> (tempfile::TempDir, PathBuf) {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("3");
     let options = OpenOptions {

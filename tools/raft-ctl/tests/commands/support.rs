@@ -1,6 +1,7 @@
 //! A cluster of one node in this process, with the real store behind it, and the program run
 //! against it.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Command as Process, Stdio};
@@ -19,6 +20,8 @@ use raft_node::wire::{
     RefusalCode, Reply, ReplyBody, Request, RequestBody, StatusReply, StatusRole, StorageKind,
     Verdict,
 };
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 /// What the node does instead of what it should.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +33,8 @@ pub(crate) enum Mood {
     Refusing(RefusalCode),
     /// Closes the connection at every change.
     Cutting,
+    /// Answers so many requests and closes every connection from then on.
+    Dying(u64),
     /// Waits for others to form a cluster.
     Forming,
 }
@@ -113,6 +118,38 @@ pub(crate) fn raft_ctl(arguments: &[&str], input: &[u8]) -> Ran {
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
         raw: output.stdout,
     }
+}
+
+/// What the program shows on a terminal of so many columns, styles taken out.
+pub(crate) fn on_terminal(columns: u16, arguments: &[&str]) -> String {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let end = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    tcsetwinsize(&end, size).unwrap();
+    let mut process = Process::new(env!("CARGO_BIN_EXE_raft-ctl"))
+        .args(arguments)
+        .env_clear()
+        .env("TERM", "xterm")
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(end.try_clone().unwrap())
+        .stderr(end)
+        .spawn()
+        .unwrap();
+    let mut shown = Vec::new();
+    // When nobody holds the other end any more, reading fails.
+    let _ = File::from(terminal).read_to_end(&mut shown);
+    process.wait().unwrap();
+    without_styles(&String::from_utf8(shown).unwrap()).replace("\r\n", "\n")
+}
+
+fn without_styles(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let first = parts.next().unwrap().to_owned();
+    parts.fold(first, |plain, part| plain + part.split_once('m').unwrap().1)
 }
 
 fn serve(mut stream: TcpStream, state: &Mutex<State>) {
@@ -201,6 +238,8 @@ impl State {
             (Mood::Refusing(code), _) => return Some(refusal(code)),
             (Mood::Forming, _) => return Some(refusal(RefusalCode::NotFormed)),
             (Mood::Cutting, RequestBody::Write(_)) => return None,
+            (Mood::Dying(0), _) => return None,
+            (Mood::Dying(left), _) => self.mood = Mood::Dying(left - 1),
             _ => {}
         }
         Some(match request.body {
@@ -244,7 +283,7 @@ impl State {
 
     fn status(&self) -> StatusReply {
         let forming = self.mood == Mood::Forming;
-        let leads = matches!(self.mood, Mood::Good | Mood::Cutting);
+        let leads = matches!(self.mood, Mood::Good | Mood::Cutting | Mood::Dying(_));
         let index = Index(self.index);
         let seat = Seat {
             id: NodeId::new(1).unwrap(),

@@ -3,7 +3,7 @@
 use raft_node::model::Index;
 use raft_node::storage::{Inspection, Meta, RealDisk, StoredEntry};
 
-use super::entry::{self, EntryObject};
+use super::entry::{EntryObject, Layout};
 use super::{failed, note_live, open};
 use crate::cli::DumpArgs;
 use crate::error::CliError;
@@ -19,13 +19,14 @@ pub(super) fn run(args: &DumpArgs, out: &mut Output) -> Result<Exit, CliError> {
     let inspection = open(&args.dir)?;
     let meta = inspection.meta().map_err(|error| failed(&error))?;
     let range = inspection.range().map_err(|error| failed(&error))?;
+    let layout = Layout::of(out, args.full);
     if !out.is_json() {
         out.line(styled(DIM, head(&meta, range)))?;
-        out.line(entry::header())?;
+        out.line(layout.header())?;
     }
     let from = Index(args.from.unwrap_or(0));
     let to = Index(args.to.unwrap_or(u64::MAX));
-    print(&inspection, from, to, out)?;
+    print(&inspection, (from, to), layout, out)?;
     note_live(&inspection, range.map(|range| range.1.0), out)?;
     Ok(Exit::Done)
 }
@@ -46,21 +47,20 @@ pub(super) fn head(meta: &Meta, range: Option<(Index, Index)>) -> String {
     )
 }
 
-/// Prints the entries from `from` to `to`; the last index that was printed.
+/// Prints the entries from one index to another; the last index that was printed.
 pub(super) fn print(
     inspection: &Inspection<RealDisk>,
-    from: Index,
-    to: Index,
+    (from, to): (Index, Index),
+    layout: Layout,
     out: &mut Output,
 ) -> Result<Option<Index>, CliError> {
     let mut last = None;
     let mut result = Ok(());
-    let width = out.is_terminal().then(|| out.width());
     let mut each = |entry: StoredEntry| {
         result = if out.is_json() {
             out.json(&EntryObject::new(&entry))
         } else {
-            out.line(entry::line(&entry, width))
+            out.line(layout.line(&entry))
         };
         last = Some(entry.header.id.index);
         result.is_ok()

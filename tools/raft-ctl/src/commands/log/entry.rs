@@ -6,13 +6,77 @@ use raft_node::storage::StoredEntry;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::output::{self, Align, Blob, Column};
+use crate::output::{self, Align, Blob, Column, Output};
 
-/// The columns of `log dump`.
-pub(super) fn header() -> String {
-    let names = ["index", "term", "time", "bytes", "crc", "segment:offset", "type", "data"];
-    let [index, term, time, bytes, crc, place, kind, data] = names;
-    format!("{index:<8} {term:<5} {time:<24} {bytes:>8}  {crc:<8}  {place:<19}  {kind:<5} {data}")
+/// How the lines of `log dump` are laid out.
+#[derive(Clone, Copy)]
+pub(super) enum Layout {
+    /// All columns, and data as long as they are.
+    Whole,
+    /// Lines of so many columns.
+    Within(usize),
+}
+
+/// So much of the data is shown however little room there is: where a line doesn't fit anyway,
+/// some of them are better than none.
+const LEAST_DATA: usize = 24;
+
+impl Layout {
+    pub(super) fn of(out: &Output, full: bool) -> Layout {
+        match out.is_terminal() && !full {
+            true => Layout::Within(out.width()),
+            false => Layout::Whole,
+        }
+    }
+
+    /// Whether size, checksum and place are left out, so that there is room for the data.
+    fn is_narrow(self) -> bool {
+        matches!(self, Layout::Within(width) if width < 120)
+    }
+
+    /// The columns of `log dump`.
+    pub(super) fn header(self) -> String {
+        let names = ["index", "term", "time", "bytes", "crc", "segment:offset", "type", "data"];
+        self.join(&names.map(str::to_owned))
+    }
+
+    /// An entry as a line of `log dump`.
+    pub(super) fn line(self, entry: &StoredEntry) -> String {
+        let mut cells = [
+            entry.header.id.index.0.to_string(),
+            entry.header.id.term.0.to_string(),
+            output::wall_time(entry.header.time.0),
+            entry.encoded_bytes.to_string(),
+            format!("{:08x}", entry.checksum),
+            place(entry),
+            String::new(),
+            String::new(),
+        ];
+        let head = |cells: &[String; 8]| output::columns(&self.join(cells));
+        let room = match self {
+            Layout::Whole => None,
+            Layout::Within(width) => Some(width.saturating_sub(head(&cells)).max(LEAST_DATA)),
+        };
+        let told = Told::within(entry, room);
+        // A long word for the kind takes its room from the data.
+        let data = room.map(|room| (room + 5).saturating_sub(told.kind.len().max(5)));
+        cells[6] = told.kind;
+        cells[7] = match data {
+            Some(room) => shortened(&told.text, room.max(LEAST_DATA)),
+            None => told.text,
+        };
+        self.join(&cells).trim_end().to_owned()
+    }
+
+    fn join(self, cells: &[String; 8]) -> String {
+        let [index, term, time, bytes, crc, place, kind, data] = cells;
+        match self.is_narrow() {
+            true => format!("{index:<8} {term:<5} {time:<24} {kind:<5} {data}"),
+            false => format!(
+                "{index:<8} {term:<5} {time:<24} {bytes:>8}  {crc:<8}  {place:<19}  {kind:<5} {data}"
+            ),
+        }
+    }
 }
 
 /// An entry, as `--json` prints it.
@@ -52,30 +116,6 @@ impl EntryObject<'_> {
     }
 }
 
-/// An entry as a line of `log dump`, its data cut to about `width` columns in all.
-pub(super) fn line(entry: &StoredEntry, width: Option<usize>) -> String {
-    let told = Told::of(entry);
-    let head = format!(
-        "{:<8} {:<5} {:<24} {:>8}  {:08x}  {:<19}  {:<5} ",
-        entry.header.id.index.0,
-        entry.header.id.term.0,
-        output::wall_time(entry.header.time.0),
-        entry.encoded_bytes,
-        entry.checksum,
-        place(entry),
-        told.kind,
-    );
-    let line = match width {
-        // Where a line doesn't fit anyway, some of the data is better than none.
-        Some(width) => {
-            let room = width.saturating_sub(head.chars().count()).max(24);
-            head + &shortened(&told.text, room)
-        }
-        None => head + &told.text,
-    };
-    line.trim_end().to_owned()
-}
-
 /// `...880001:0x00ffe10`: the end of the segment's ordinal and first index, and the offset in it.
 fn place(entry: &StoredEntry) -> String {
     let name = entry.segment.strip_suffix(".seg").unwrap_or(&entry.segment);
@@ -84,10 +124,17 @@ fn place(entry: &StoredEntry) -> String {
 }
 
 fn shortened(text: &str, room: usize) -> String {
-    if text.chars().count() <= room {
+    if output::columns(text) <= room {
         return text.to_owned();
     }
-    let cut: String = text.chars().take(room.saturating_sub(3)).collect();
+    let mut cut = String::new();
+    for letter in text.chars() {
+        cut.push(letter);
+        if output::columns(&cut) + 3 > room {
+            cut.pop();
+            break;
+        }
+    }
     cut + "..."
 }
 
@@ -103,9 +150,14 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) fn of(entry: &StoredEntry) -> Told {
+        Told::within(entry, None)
+    }
+
+    /// The same, with keys and values cut so that the text takes about `room` columns.
+    fn within(entry: &StoredEntry, room: Option<usize>) -> Told {
         let kind = entry.header.kind;
         let told = match kind {
-            EntryKind::COMMAND => Command::decode(&entry.payload).ok().map(|c| command(&c)),
+            EntryKind::COMMAND => Command::decode(&entry.payload).ok().map(|c| command(&c, room)),
             EntryKind::FOUNDING => Founding::decode(&entry.payload).ok().map(|f| founding(&f)),
             EntryKind::CONFIGURATION => configuration_entry(&entry.payload),
             EntryKind::SETTINGS => Settings::decode(&entry.payload).ok().map(settings),
@@ -136,10 +188,10 @@ fn unreadable(entry: &StoredEntry) -> Told {
     Told::new(&kind, text, json!({ "payload": Blob(&entry.payload), "known": false }))
 }
 
-fn command(command: &Command<'_>) -> Told {
+fn command(command: &Command<'_>, room: Option<usize>) -> Told {
     match command {
         Command::Change { session, operation } => {
-            change(session.as_ref(), operation, command.name())
+            change(session.as_ref(), operation, command.name(), room)
         }
         Command::OpenSession(id) | Command::CloseSession(id) => {
             let text =
@@ -153,46 +205,68 @@ fn command(command: &Command<'_>) -> Told {
     }
 }
 
-fn change(session: Option<&SessionPart<'_>>, operation: &Operation<'_>, name: &str) -> Told {
-    let key = output::quoted(operation.key());
+fn change(
+    session: Option<&SessionPart<'_>>,
+    operation: &Operation<'_>,
+    name: &str,
+    room: Option<usize>,
+) -> Told {
     let mut fields = json!({ "key": Blob(operation.key()) });
-    let mut text = match operation {
-        Operation::Put { value, .. } => {
-            fields["value"] = json!(Blob(value));
-            format!("{key} = {}", output::quoted(value))
-        }
-        Operation::Delete { .. } => key,
+    match operation {
+        Operation::Put { value, .. } => fields["value"] = json!(Blob(value)),
+        Operation::Delete { .. } => {}
         Operation::CompareAndSwap { expected, value, .. } => {
             fields["value"] = json!(Blob(value));
-            let old = match expected {
-                Expected::Absent => {
-                    fields["expected_absent"] = json!(true);
-                    "absent".to_owned()
-                }
-                Expected::Value(old) => {
-                    fields["expected_value"] = json!(Blob(old));
-                    output::quoted(old)
-                }
-                Expected::Version(version) => {
-                    fields["expected_version"] = json!(version);
-                    format!("version {version}")
-                }
-            };
-            format!("{key} {old} -> {}", output::quoted(value))
+            match expected {
+                Expected::Absent => fields["expected_absent"] = json!(true),
+                Expected::Value(old) => fields["expected_value"] = json!(Blob(old)),
+                Expected::Version(version) => fields["expected_version"] = json!(version),
+            }
         }
-        Operation::Increment { by, .. } => {
-            fields["by"] = json!(by);
-            format!("{key} {by:+}")
-        }
-    };
+        Operation::Increment { by, .. } => fields["by"] = json!(by),
+    }
+    let mut behind = String::new();
     if let Some(part) = session {
-        text.push_str(&format!("  [{} #{}]", output::quoted(part.id.name), part.number));
+        behind = format!("  [{} #{}]", output::quoted(part.id.name), part.number);
         fields["session"] = json!(Blob(part.id.name));
         fields["opened_at"] = json!(part.id.opened_at.0);
         fields["number"] = json!(part.number);
         fields["lowest"] = json!(part.lowest);
     }
-    Told::new(name, text, fields)
+    let room = room.map(|room| room.saturating_sub(output::columns(&behind)));
+    Told::new(name, operation_text(operation, room) + &behind, fields)
+}
+
+/// What an operation does, in about `room` columns.
+fn operation_text(operation: &Operation<'_>, room: Option<usize>) -> String {
+    let shown = |bytes: &[u8], room: Option<usize>| match room {
+        Some(room) => output::quoted_within(bytes, room),
+        None => output::quoted(bytes),
+    };
+    let part = |of: Option<usize>, taken: usize, parts: usize| {
+        of.map(|room| room.saturating_sub(taken) / parts)
+    };
+    let key = match operation {
+        Operation::Delete { .. } => return shown(operation.key(), room),
+        _ => shown(operation.key(), part(room, 0, 2)),
+    };
+    let taken = output::columns(&key);
+    match operation {
+        Operation::Put { value, .. } => {
+            format!("{key} = {}", shown(value, part(room, taken + 3, 1)))
+        }
+        Operation::CompareAndSwap { expected, value, .. } => {
+            let half = part(room, taken + 5, 2);
+            let old = match expected {
+                Expected::Absent => "absent".to_owned(),
+                Expected::Value(old) => shown(old, half),
+                Expected::Version(version) => format!("version {version}"),
+            };
+            format!("{key} {old} -> {}", shown(value, half))
+        }
+        Operation::Increment { by, .. } => format!("{key} {by:+}"),
+        Operation::Delete { .. } => key,
+    }
 }
 
 fn founding(founding: &Founding) -> Told {

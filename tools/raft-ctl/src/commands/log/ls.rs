@@ -1,5 +1,6 @@
 //! `log ls`: the segments.
 
+use raft_node::model::Index;
 use raft_node::storage::SegmentSummary;
 use serde::Serialize;
 
@@ -71,15 +72,17 @@ pub(super) fn run(args: &LsArgs, out: &mut Output) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     }
     let mut table = Table::new(COLUMNS);
-    for segment in segments {
-        table.row(row(segment), None);
+    for (place, segment) in segments.iter().enumerate() {
+        // The first segment of every log begins anew; only a later one replaces something.
+        let replaces = segment.reset && (place > 0 || segment.before.index > Index::ZERO);
+        table.row(row(segment, replaces), None);
     }
     out.table(&table)?;
     note_live(&inspection, verification.entries.map(|entries| entries.1.0), out)?;
     Ok(Exit::Done)
 }
 
-fn row(segment: &SegmentSummary) -> Vec<String> {
+fn row(segment: &SegmentSummary, replaces: bool) -> Vec<String> {
     let index = |index: Option<u64>| index.map_or_else(|| "-".to_owned(), output::count);
     vec![
         format!("{:016x}", segment.ordinal),
@@ -89,6 +92,6 @@ fn row(segment: &SegmentSummary) -> Vec<String> {
         output::count(segment.blocks),
         output::bytes(segment.end),
         output::bytes(segment.file_bytes),
-        if segment.reset { "reset".to_owned() } else { String::new() },
+        if replaces { "replaces those before".to_owned() } else { String::new() },
     ]
 }

@@ -64,9 +64,6 @@ pub(super) fn note_live(
     }
     let beyond =
         last.map_or(String::new(), |last| format!("; beyond index {last} possibly not durable"));
-    out.line(format!(
-        "{} {}",
-        styled(WARN, "live"),
-        styled(DIM, format!("a node has this directory in use{beyond}"))
-    ))
+    let use_text = styled(DIM, format!("a node has this directory in use{beyond}"));
+    out.words(&format!("{} {use_text}", styled(WARN, "live")), 2)
 }

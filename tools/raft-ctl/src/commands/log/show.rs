@@ -2,6 +2,8 @@
 
 use raft_node::model::Index;
 use raft_node::storage::StoredEntry;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::entry::{EntryObject, Told};
 use super::{failed, open};
@@ -9,7 +11,7 @@ use crate::cli::ShowArgs;
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::output::{self, BOLD, Output, styled};
+use crate::output::{self, BOLD, Output, OwnedBlob, styled};
 
 /// How much of a payload is shown as bytes.
 const SHOWN_BYTES: usize = 512;
@@ -34,12 +36,12 @@ pub(super) fn run(args: &ShowArgs, out: &mut Output) -> Result<Exit, CliError> {
     if out.is_json() {
         out.json(&EntryObject::new(&entry))?;
     } else {
-        text(&entry, out)?;
+        text(&entry, args.full, out)?;
     }
     Ok(Exit::Done)
 }
 
-fn text(entry: &StoredEntry, out: &mut Output) -> Result<(), CliError> {
+fn text(entry: &StoredEntry, full: bool, out: &mut Output) -> Result<(), CliError> {
     let told = Told::of(entry);
     out.line(styled(BOLD, format!("entry {}  {}", entry.header.id.index, told.kind)))?;
     out.line(format!("  term      {}", entry.header.id.term))?;
@@ -49,25 +51,54 @@ fn text(entry: &StoredEntry, out: &mut Output) -> Result<(), CliError> {
     out.line(format!("  segment   {}", entry.segment))?;
     let end = if entry.ends_block { ", the last of its block" } else { "" };
     out.line(format!("  offset    {:#x}{end}", entry.offset))?;
+    let name_columns = told.fields.keys().map(String::len).max().unwrap_or(0).max(9);
+    let room = match full {
+        true => usize::MAX,
+        false => out.width().saturating_sub(name_columns + 3),
+    };
     for (name, value) in &told.fields {
-        let value = match value.as_str() {
-            Some(text) => output::quoted_within(text.as_bytes(), out.width().saturating_sub(12)),
-            None => value.to_string(),
-        };
-        out.line(format!("  {name:<9} {value}"))?;
+        let mut name = name.as_str();
+        for line in field(value, room) {
+            out.line(format!("  {name:<name_columns$} {line}"))?;
+            name = "";
+        }
     }
     if entry.payload.is_empty() {
         return Ok(());
     }
     out.line("")?;
     out.line(format!("payload, {} bytes", entry.payload.len()))?;
-    for (row, bytes) in entry.payload.chunks(16).take(SHOWN_BYTES / 16).enumerate() {
+    let shown = if full { usize::MAX } else { SHOWN_BYTES };
+    for (row, bytes) in entry.payload.chunks(16).take(shown.div_ceil(16)).enumerate() {
         out.line(dumped(row * 16, bytes))?;
     }
-    if entry.payload.len() > SHOWN_BYTES {
-        out.line(format!("  ... {} more; --json has them all", entry.payload.len() - SHOWN_BYTES))?;
+    let more = entry.payload.len().saturating_sub(shown) as u64;
+    if more > 0 {
+        out.line(format!("  ... {} more; --full shows them all", output::count(more)))?;
     }
     Ok(())
+}
+
+/// The lines of one field.
+fn field(value: &Value, room: usize) -> Vec<String> {
+    let pairs = |fields: &Map<String, Value>| {
+        let pairs: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| match value.as_str() {
+                Some(text) => format!("{name} {text}"),
+                None => format!("{name} {value}"),
+            })
+            .collect();
+        output::flowed(&pairs, room)
+    };
+    if let Ok(OwnedBlob(bytes)) = OwnedBlob::deserialize(value) {
+        return vec![output::quoted_within(&bytes, room)];
+    }
+    match value {
+        Value::Array(items) => items.iter().filter_map(Value::as_object).flat_map(pairs).collect(),
+        Value::Object(fields) => pairs(fields),
+        other => vec![other.to_string()],
+    }
 }
 
 /// `  00000010  75 73 65 72 3a 31                                |user:1|`

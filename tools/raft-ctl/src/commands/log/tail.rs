@@ -1,12 +1,12 @@
 //! `log tail`: the last entries, and those to come.
 
-use std::thread;
 use std::time::Duration;
 
 use raft_node::model::Index;
 
 use super::dump::print;
-use super::{entry, failed, note_live, open};
+use super::entry::Layout;
+use super::{failed, note_live, open};
 use crate::cli::TailArgs;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -18,13 +18,14 @@ const INTERVAL: Duration = Duration::from_millis(250);
 pub(super) fn run(args: &TailArgs, out: &mut Output) -> Result<Exit, CliError> {
     let inspection = open(&args.dir)?;
     let range = inspection.range().map_err(|error| failed(&error))?;
+    let layout = Layout::of(out, args.full);
     if !out.is_json() {
-        out.line(entry::header())?;
+        out.line(layout.header())?;
     }
     let last = range.map_or(Index::ZERO, |range| range.1);
     let first = Index(last.0.saturating_sub(args.lines) + 1);
     if range.is_some() && args.lines > 0 {
-        print(&inspection, first, last, out)?;
+        print(&inspection, (first, last), layout, out)?;
     }
     if !args.follow {
         note_live(&inspection, range.map(|range| range.1.0), out)?;
@@ -33,10 +34,11 @@ pub(super) fn run(args: &TailArgs, out: &mut Output) -> Result<Exit, CliError> {
     let mut seen = last;
     loop {
         out.flush()?;
-        thread::sleep(INTERVAL);
+        out.pause(INTERVAL)?;
         // A new look: the files of the one before are those that were there then.
         let inspection = open(&args.dir)?;
-        if let Some(last) = print(&inspection, seen.next(), Index(u64::MAX), out)? {
+        let rest = (seen.next(), Index(u64::MAX));
+        if let Some(last) = print(&inspection, rest, layout, out)? {
             seen = last;
         }
     }

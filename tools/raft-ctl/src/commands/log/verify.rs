@@ -120,13 +120,13 @@ fn text(verification: &Verification, out: &mut Output) -> Result<(), CliError> {
             Finding::Torn(torn) => {
                 let place = format!("{}  offset {:#x}", torn.segment, torn.offset);
                 let what = "block incomplete, nothing durable behind it";
-                out.line(format!("{} {place}  {what}", styled(WARN, "TORN")))?;
+                out.words(&format!("{} {place}  {what}", styled(WARN, "TORN")), 2)?;
             }
             Finding::Damage(damage) => {
                 let place = format!("{}  offset {:#x}", damage.file.display(), damage.offset);
-                out.line(format!("{}  {place}  {}", styled(BAD, "BAD"), damage.what))?;
+                out.words(&format!("{}  {place}  {}", styled(BAD, "BAD"), damage.what), 2)?;
             }
-            Finding::Note(note) => out.line(format!("note {note}"))?,
+            Finding::Note(note) => out.words(&format!("note {note}"), 2)?,
         }
     }
     conclusion(verification, out)
@@ -147,8 +147,8 @@ fn segment_line(segment: &SegmentSummary, damaged: bool) -> String {
 fn conclusion(verification: &Verification, out: &mut Output) -> Result<(), CliError> {
     for finding in &verification.findings {
         match finding {
-            Finding::Torn(torn) => out.line(format!("torn tail: {}", torn_text(torn)))?,
-            Finding::Damage(damage) => out.line(damage_text(damage))?,
+            Finding::Torn(torn) => out.words(&format!("torn tail: {}", torn_text(torn)), 2)?,
+            Finding::Damage(damage) => out.words(&damage_text(damage), 2)?,
             Finding::Note(_) => {}
         }
     }
