@@ -104,7 +104,7 @@ pub enum DriverInput {
         /// How long that took.
         took: Duration,
     },
-    /// The log thread found no room for what it was given.
+    /// The log thread found no room for the entries that it was given. Term and vote are durable.
     LogFull {
         /// What it says.
         text: String,

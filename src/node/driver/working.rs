@@ -273,7 +273,9 @@ impl Driver {
     }
 
     pub(super) fn log_full(&mut self, text: String) {
-        self.log.found_full(self.now);
+        if let Some(seq) = self.log.found_full(self.now) {
+            self.core(Input::VotePersisted(seq));
+        }
         self.watch.disk_at = None;
         if !self.watch.told_of_full {
             self.watch.told_of_full = true;

@@ -218,23 +218,6 @@ fn a_member_whose_connection_is_renewed_while_it_is_served_from_disk_is_served_o
 }
 
 #[test]
-fn a_node_without_room_on_its_disk_waits_instead_of_spinning() {
-    let mut cluster = Cluster::new(Shape::default());
-    let leader = cluster.elect();
-    cluster.run(200);
-    cluster.still.insert(leader);
-    let put = cluster.put(leader, "k", "v");
-    cluster.step();
-    cluster.find_no_room(leader);
-    cluster.run(200);
-    let now = cluster.now;
-    let deadline = cluster.node(leader).driver.deadline().expect("it tries again");
-    assert!(deadline > now, "{deadline:?} {now:?}");
-    cluster.still.clear();
-    assert_eq!(cluster.wait_for(put), "done");
-}
-
-#[test]
 fn above_its_bound_a_leader_says_that_it_is_busy_and_forgets_nothing() {
     let mut cluster = Cluster::new(Shape { max_unpersisted_bytes: 16 << 10, ..Shape::default() });
     let leader = cluster.elect();

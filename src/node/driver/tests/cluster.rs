@@ -59,6 +59,8 @@ pub(super) struct Cluster {
     cut: BTreeSet<(u16, u16)>,
     /// Nodes whose log thread doesn't get its work done.
     pub(super) still: BTreeSet<u16>,
+    /// Nodes whose log thread finds no room for entries.
+    pub(super) full: BTreeSet<u16>,
     /// Nodes to which a connection is renewed, once, in a turn in which entries were read from
     /// disk; and whether the old one is first told to be gone.
     pub(super) renewed: Vec<(u16, bool)>,
@@ -134,6 +136,7 @@ impl Cluster {
             founding: found(shape.nodes),
             cut: BTreeSet::new(),
             still: BTreeSet::new(),
+            full: BTreeSet::new(),
             renewed: Vec::new(),
             last_request: 0,
             replies: BTreeMap::new(),
@@ -337,8 +340,13 @@ impl Cluster {
     fn work(&mut self, number: u16) -> bool {
         let mut has_read = false;
         let (now, is_still) = (self.now, self.still.contains(&number));
+        let is_full = self.full.contains(&number);
         let Node { driver, writer, files, log_works, file_works, .. } = self.node(number);
         while !is_still && let Some(work) = log_works.pop_front() {
+            if is_full && matches!(&work, LogWork::Write { batches, .. } if !batches.is_empty()) {
+                driver.handle(now, DriverInput::LogFull { text: "no room".to_owned() });
+                continue;
+            }
             let report = writer.perform(work).expect("the disk is good");
             driver.handle(now, DriverInput::LogDone { report, took: Duration::ZERO });
         }
@@ -348,14 +356,6 @@ impl Cluster {
             driver.handle(now, DriverInput::FileDone(report));
         }
         has_read
-    }
-
-    /// The log thread finds no room for what it has.
-    pub(super) fn find_no_room(&mut self, number: u16) {
-        let now = self.now;
-        let node = self.node(number);
-        node.log_works.pop_front().expect("the log thread has work");
-        node.driver.handle(now, DriverInput::LogFull { text: "no room".to_owned() });
     }
 
     fn drain(&mut self, number: u16) {
