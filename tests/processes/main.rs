@@ -2,9 +2,13 @@
 
 mod bench;
 mod command_line;
+mod damage;
 mod doors;
 mod forming;
 mod import;
 mod leader;
+mod limits;
 mod original;
+mod reload;
+mod room;
 mod supervisor;

@@ -64,7 +64,7 @@ impl Driver {
         if self.stopping.is_stopping() {
             return self.refuse_stopping(client, request);
         }
-        if self.log.is_full() {
+        if self.leads.is_some() && self.log.is_full() {
             let text = "the leader's disk is full; nothing was written: free some space there";
             return self.refuse_with(client, request, RefusalCode::DiskFull, text);
         }

@@ -115,6 +115,8 @@ pub(super) struct LoopState {
     links: Links,
     /// Who refuses this node for a reason that guards the data, and what they say.
     refusals: BTreeMap<NodeId, String>,
+    /// How many more requests of clients this turn takes.
+    requests_left: usize,
     accepts: bool,
     is_leaving: bool,
     /// Whether the process was away for longer than it wanted to be before this turn.
@@ -136,6 +138,7 @@ impl LoopState {
             deadlines: Deadlines::new(),
             links: Links::default(),
             refusals: BTreeMap::new(),
+            requests_left: 0,
             accepts: true,
             is_leaving: false,
             was_away: false,

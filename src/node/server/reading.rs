@@ -20,6 +20,12 @@ const READ_BYTES: usize = 256 << 10;
 /// The most that one turn reads of all connections but those of other nodes, beyond one read.
 const TURN_BYTES: usize = 4 << 20;
 
+/// The most requests that one turn takes of all clients.
+const TURN_REQUESTS: usize = 4096;
+
+/// The most requests that one turn takes of one client.
+const CLIENT_REQUESTS: usize = 1024;
+
 impl Server {
     /// Other nodes first: a flood from clients must not keep a leader from its followers. Who
     /// isn't read because the turn has read enough goes first in the next one.
@@ -30,9 +36,11 @@ impl Server {
                 self.read(*id, READ_BYTES)?;
             }
         }
+        self.state.requests_left = TURN_REQUESTS;
         let mut budget = TURN_BYTES;
         let mut next = 0;
         while budget > 0
+            && self.state.requests_left > 0
             && let Some(id) = ready.get(next)
         {
             if !self.is_node(*id) {
@@ -96,7 +104,7 @@ impl Server {
                 FillEnd::Budget => {}
                 FillEnd::Blocked => connection.is_readable = false,
                 FillEnd::Closed => {
-                    connection.is_readable = false;
+                    // If not all can be taken now, the end is read again when it can.
                     if self.take(id)? {
                         self.closed_by_the_other(id);
                     }
@@ -211,14 +219,20 @@ impl Server {
         Ok(None)
     }
 
-    /// Takes a client's frames, as long as it has room. Says whether it has.
+    /// Takes a client's frames, as long as it has room and the turn has. Says whether both have.
     fn take_from_client(&mut self, id: ConnectionId, client: ClientId) -> Result<bool, Closed> {
         let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(false) };
         let Life::Serving(serving) = &mut self.life else {
             return self.take_from_early_client(id);
         };
+        let least = self.state.requests_left.saturating_sub(CLIENT_REQUESTS);
         while serving.driver.has_room(client) {
+            if self.state.requests_left == least {
+                self.state.ready.push(id);
+                return Ok(false);
+            }
             let Some(frame) = connection.reader.frame()? else { return Ok(true) };
+            self.state.requests_left -= 1;
             match frame.decode()? {
                 Incoming::Request(request) => {
                     serving.driver.handle(self.now, DriverInput::Request { client, request });

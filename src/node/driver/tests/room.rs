@@ -31,6 +31,8 @@ fn a_leader_without_room_refuses_writes_and_hands_over_to_one_that_has_some() {
     assert_eq!(cluster.wait_for(refused), "disk_full");
     cluster.until("another leader", |cluster| cluster.leader().is_some_and(|leader| leader != old));
     assert_eq!(cluster.wait_for(first), "done", "the others had it durably");
+    let misled = cluster.put(old, "k", "w");
+    assert_eq!(cluster.wait_for(misled), "not_leader", "the new one has room");
     let term = cluster.node(old).driver.raft().term_and_leader().0;
     let new = cluster.leader().unwrap();
     let put = cluster.put(new, "k", "x");
