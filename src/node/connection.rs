@@ -39,6 +39,13 @@ pub(crate) enum Stage {
     Leaving,
 }
 
+impl Stage {
+    /// Whether it is another node.
+    pub(crate) const fn is_node(&self) -> bool {
+        matches!(self, Stage::Connecting(_) | Stage::Calling(_) | Stage::Node { .. })
+    }
+}
+
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -55,6 +62,8 @@ pub(crate) struct Connection {
     pub(crate) is_dirty: bool,
     /// Whether it is in the list of clients of whom no more is read for now.
     pub(crate) is_paused: bool,
+    /// How much was read and dropped after the last words.
+    pub(crate) dropped_bytes: usize,
 }
 
 /// How a write has ended.
@@ -86,6 +95,7 @@ impl Connection {
             is_writable: false,
             is_dirty: false,
             is_paused: false,
+            dropped_bytes: 0,
         }
     }
 

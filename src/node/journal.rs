@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use log::{debug, error, info, warn};
+use log::{Level, debug, error, info, log, warn};
 
 use super::driver::Notice;
 use crate::model::{Configuration, Member, NodeId, Term, Time};
@@ -105,6 +105,7 @@ impl Journal {
     /// A connection has ended, or couldn't be made.
     pub(crate) fn dropped(
         &mut self,
+        level: Level,
         now: Time,
         remote: Option<SocketAddr>,
         node: Option<NodeId>,
@@ -123,8 +124,8 @@ impl Journal {
         let (term, role) = (self.term.0, self.role);
         let from = remote.map(|remote| remote.to_string()).unwrap_or(who);
         let node = node.map_or(0, NodeId::number);
-        warn!(
-            term = term, role = role, peer = node, address = from.as_str(), reason = reason,
+        log!(
+            level, term = term, role = role, peer = node, address = from.as_str(), reason = reason,
             repeated = more;
             "connection_dropped"
         );

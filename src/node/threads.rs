@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::process;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -58,7 +59,7 @@ impl DiskThreads {
         let (log, log_works) = channel::<LogWork>();
         let (files, file_works) = channel::<FileWork>();
         let file_mailbox = mailbox.clone();
-        thread::Builder::new().name("raft-log".to_owned()).spawn(move || {
+        start_thread("raft-log", move || {
             for work in log_works {
                 let begun = Instant::now();
                 let result = writer.perform(work);
@@ -67,7 +68,7 @@ impl DiskThreads {
                 }
             }
         })?;
-        thread::Builder::new().name("raft-files".to_owned()).spawn(move || {
+        start_thread("raft-files", move || {
             for work in file_works {
                 let result = worker.perform(work);
                 if !file_mailbox.send(Report::File(result)) {
@@ -88,6 +89,24 @@ impl DiskThreads {
     }
 }
 
+/// Starts a thread without which the node can't go on: a panic on it ends the process, as any does
+/// where panics abort. Else the others would wait for it for ever.
+fn start_thread(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    struct EndsProcess;
+    impl Drop for EndsProcess {
+        fn drop(&mut self) {
+            if thread::panicking() {
+                process::abort();
+            }
+        }
+    }
+    let guarded = move || {
+        let _guard = EndsProcess;
+        body();
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(guarded).map(drop)
+}
+
 /// Looks up where a node is reached. An address is known at once; a name takes a thread, and the
 /// answer comes as a [`Report::Addresses`].
 pub(crate) fn look_up(id: NodeId, address: &Address, mailbox: &Mailbox) -> Option<SocketAddr> {
@@ -104,4 +123,29 @@ pub(crate) fn look_up(id: NodeId, address: &Address, mailbox: &Mailbox) -> Optio
         mailbox.send(Report::Addresses(id, Err(error)));
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    use super::*;
+
+    /// Set in the process that is to end.
+    const CHILD: &str = "RAFT_TEST_PANICS";
+
+    #[test]
+    fn a_panic_on_a_disk_thread_ends_the_process() {
+        if env::var_os(CHILD).is_some() {
+            start_thread("raft-log", || panic!("a broken rule")).unwrap();
+            thread::sleep(Duration::from_secs(60));
+            return;
+        }
+        let name = "node::threads::tests::a_panic_on_a_disk_thread_ends_the_process";
+        let mut child = Command::new(env::current_exe().unwrap());
+        let output = child.args(["--exact", name]).env(CHILD, "1").output().unwrap();
+        assert_eq!(output.status.signal(), Some(6), "{:?}", output.status);
+    }
 }

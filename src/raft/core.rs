@@ -129,6 +129,7 @@ impl Raft {
             Input::Seat { token, member, address } => self.seat(token, member, address),
             Input::Campaign => self.stand_if_voter("asked to stand"),
             Input::Persisted(seq) => self.persisted(seq),
+            Input::VotePersisted(seq) => self.vote_persisted(seq),
             Input::DiskWaiting(age) => self.disk_waiting(age),
             Input::Applied(index) => self.applied_to(index),
             Input::LogRead { peer, ticket, first, bytes } => {

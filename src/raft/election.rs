@@ -223,6 +223,12 @@ impl Raft {
         }
     }
 
+    /// Term and vote are durable, while the disk has no room for entries.
+    pub(super) fn vote_persisted(&mut self, seq: WriteSeq) {
+        self.gates.vote_persisted(seq);
+        self.count_votes();
+    }
+
     pub(super) fn persisted(&mut self, seq: WriteSeq) {
         self.gates.persisted(seq);
         self.disk = None;

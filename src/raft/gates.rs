@@ -161,6 +161,14 @@ impl Gates {
         }
     }
 
+    /// Term and vote of the write `seq`, and of all before it, are durable. The entries aren't.
+    pub(super) fn vote_persisted(&mut self, seq: WriteSeq) {
+        assert!(seq <= self.last_seq, "write {seq} was never issued");
+        for write in self.underway.iter_mut().take_while(|write| write.seq <= seq) {
+            self.durable = write.hard_state.take().unwrap_or(self.durable);
+        }
+    }
+
     /// Entries and heartbeats are sent by a leader only, whose term is durable.
     pub(super) fn assert_open(&self) {
         assert!(self.term_is_durable(), "term {} isn't durable", self.current.term);

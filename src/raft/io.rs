@@ -110,6 +110,9 @@ pub enum Input {
     Campaign,
     /// This write and all before it would survive a power cut.
     Persisted(WriteSeq),
+    /// Term and vote of this write, and of all before it, would survive a power cut. Entries of
+    /// theirs wait for room on the disk.
+    VotePersisted(WriteSeq),
     /// The log thread has work that it got this long ago and hasn't finished: its disk may stand
     /// still. Sent whenever the shell looks, at least twice in an election timeout while there is
     /// such work; what was said counts for an election timeout, or until a write completes.

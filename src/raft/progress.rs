@@ -22,6 +22,8 @@ pub(super) struct Progress {
     /// When it was last heard, or when leadership began.
     pub(super) heard: Time,
     pub(super) was_heard: bool,
+    /// Whether the connection to it has ended since it was heard.
+    pub(super) is_gone: bool,
     /// The latest round that it answered.
     pub(super) round: Round,
     pub(super) round_trip: Option<Duration>,
@@ -62,6 +64,7 @@ impl Progress {
             reading: None,
             heard: now,
             was_heard: false,
+            is_gone: false,
             round: Round::ZERO,
             round_trip: None,
             behind: false,
@@ -71,6 +74,7 @@ impl Progress {
     pub(super) const fn hear(&mut self, now: Time) {
         self.heard = now;
         self.was_heard = true;
+        self.is_gone = false;
     }
 
     /// Its log equals the leader's up to `matched`, and up to `durable` durably. Says whether the

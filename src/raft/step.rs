@@ -101,7 +101,9 @@ impl Raft {
             && let Some(progress) = leading.peer_mut(peer)
         {
             progress.reset(base, Some(now));
+            progress.is_gone = true;
         }
+        self.successor_gone(peer);
     }
 }
 

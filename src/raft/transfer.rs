@@ -12,6 +12,8 @@ pub(super) struct Handover {
     /// Who waits for it to end; `None` if nobody asked.
     token: Option<Token>,
     pub(super) target: Member,
+    /// Whether it is to be this one and no other.
+    is_chosen: bool,
     /// When the target was last told to stand for election.
     urged: Option<Time>,
     /// Whether this node stops leading even if the target doesn't take over, unless its disk has
@@ -24,7 +26,12 @@ impl Raft {
         let refusal = match &self.role {
             Role::Leader(leading) if leading.handover.is_some() => Refusal::Transferring,
             Role::Leader(_) => match self.successor(to) {
-                Some(target) => return self.begin_handover(Some(token), target, false),
+                Some(target) => {
+                    let (token, is_chosen) = (Some(token), to.is_some());
+                    let (urged, step_down) = (None, false);
+                    let handover = Handover { token, target, is_chosen, urged, step_down };
+                    return self.begin_handover(handover);
+                }
                 None => Refusal::NoTarget,
             },
             _ => Refusal::NotLeader(self.leader()),
@@ -38,7 +45,9 @@ impl Raft {
         if let Some(handover) = &mut leading.handover {
             handover.step_down = true;
         } else if let Some(target) = self.successor(None) {
-            self.begin_handover(None, target, true);
+            let (token, urged) = (None, None);
+            let handover = Handover { token, target, is_chosen: false, urged, step_down: true };
+            self.begin_handover(handover);
         } else {
             self.become_follower(self.gates.term(), None, reason);
         }
@@ -52,6 +61,7 @@ impl Raft {
         let able = leading.peers.iter().filter(|progress| {
             voters.contains(progress.member)
                 && progress.was_heard
+                && !progress.is_gone
                 && self.now < progress.heard + patience
                 && to.is_none_or(|id| progress.member.id == id)
         });
@@ -59,11 +69,29 @@ impl Raft {
             .map(|progress| progress.member)
     }
 
-    fn begin_handover(&mut self, token: Option<Token>, target: Member, step_down: bool) {
+    fn begin_handover(&mut self, handover: Handover) {
         let Role::Leader(leading) = &mut self.role else { return };
-        leading.handover = Some(Handover { token, target, urged: None, step_down });
+        let to = handover.target;
+        leading.handover = Some(handover);
         self.timers.set(Timer::Handover, self.now + self.config.election_timeout);
-        self.event(Event::Transfer { to: target, what: "begins" });
+        self.event(Event::Transfer { to, what: "begins" });
+    }
+
+    /// The connection to a member has ended. If leadership was to be handed over to it, another
+    /// one may do, else nobody needs to wait.
+    pub(super) fn successor_gone(&mut self, gone: Member) {
+        let next = self.successor(None);
+        let Role::Leader(leading) = &mut self.role else { return };
+        let Some(handover) = leading.handover.as_mut().filter(|now| now.target == gone) else {
+            return;
+        };
+        match next.filter(|_| !handover.is_chosen) {
+            Some(target) => {
+                (handover.target, handover.urged) = (target, None);
+                self.event(Event::Transfer { to: target, what: "goes to another" });
+            }
+            None => self.handover_timeout(),
+        }
     }
 
     /// Once the target holds the whole log, it is told to stand for election, and told again

@@ -35,8 +35,9 @@ impl<D: Disk> LogWriter<D> {
 
     /// Does `work` and tells what is durable now.
     ///
-    /// After an error of class [`NoSpace`](ErrorClass::NoSpace) nothing has changed, and
-    /// the same work may be given again. After any other the process is to end: nothing more is
+    /// After an error of class [`NoSpace`](ErrorClass::NoSpace) nothing has changed but the hard
+    /// state, for which there is always room: it is durable. The same work may be given again,
+    /// also with a newer hard state. After any other the process is to end: nothing more is
     /// done, and every further call is an error.
     ///
     /// # Panics
@@ -76,13 +77,14 @@ impl<D: Disk> LogWriter<D> {
         let last = self.shared.map().last();
         let bytes = batches.iter().map(|batch| batch.bytes_len() as u64).sum();
         let appends = !batches.is_empty() || keep != last;
-        // What can be refused for want of room comes before anything is changed.
-        let rotated = if appends { self.make_room(bytes)? } else { Rotated::No };
+        // A vote needs no room, so it doesn't wait for any.
         if let Some(hard_state) = hard_state
             && hard_state != self.hard_state.record().hard_state
         {
             self.hard_state.save(|record| record.hard_state = hard_state)?;
         }
+        // What can be refused for want of room comes before the log is changed.
+        let rotated = if appends { self.make_room(bytes)? } else { Rotated::No };
         if appends {
             let block = self.open.append(&self.shared, keep, batches)?;
             if self.shared.sync == SyncMode::Always {

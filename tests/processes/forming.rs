@@ -76,3 +76,23 @@ fn nodes_without_a_disk_form_a_cluster_and_say_that_they_keep_nothing() {
     assert!(cluster.node(1).output().contains("InMemoryStorage"));
     assert!(!cluster.data_directory(1).exists());
 }
+
+#[test]
+fn nodes_that_form_and_stop_together_give_no_reason_to_worry() {
+    let mut cluster = Cluster::start(&Shape::default());
+    cluster.wait_for_leader();
+    let mut client = cluster.client();
+    assert_eq!(client.put("greeting", "hello"), Outcome::Done);
+    for id in cluster.ids() {
+        cluster.node(id).signal(Signal::TERM);
+    }
+    for id in cluster.ids() {
+        assert_eq!(cluster.node(id).wait(), 0);
+        let output = cluster.node(id).output();
+        let is_worrying = |line: &&str| {
+            let level = line.split_whitespace().nth(1);
+            level == Some("error") || level == Some("warn") && line.contains("dropped")
+        };
+        assert_eq!(output.lines().filter(is_worrying).collect::<Vec<_>>(), [""; 0]);
+    }
+}

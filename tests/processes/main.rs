@@ -2,11 +2,15 @@
 
 mod bench;
 mod command_line;
+mod damage;
 mod doors;
 mod exits;
 mod forming;
 mod import;
 mod inspection;
 mod leader;
+mod limits;
 mod original;
+mod reload;
+mod room;
 mod supervisor;

@@ -27,6 +27,8 @@ pub(crate) struct Clients {
     /// Who waits for a hand-over of leadership to end, by its number.
     transfers: BTreeMap<u64, (ClientId, u64)>,
     last_transfer: u64,
+    /// How many bytes of queries wait for clients that don't take their replies.
+    parked_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +73,9 @@ impl Clients {
 
     /// The client is gone, and with it what waits for it.
     pub(crate) fn remove(&mut self, client: ClientId) {
-        self.by_id.remove(&client);
+        if let Some(state) = self.by_id.remove(&client) {
+            self.parked_bytes -= bytes_of(&state.parked);
+        }
     }
 
     /// Answers one request of the client: `encode` appends the reply to the buffer it is given.
@@ -104,6 +108,7 @@ impl Clients {
         if state.unsent < UNSENT_BYTES && state.parked.is_empty() {
             return Some(answerable);
         }
+        self.parked_bytes += answerable.ask.query.len();
         state.parked.push_back(answerable);
         None
     }
@@ -114,9 +119,16 @@ impl Clients {
         let Some(state) = self.by_id.get_mut(&client) else { return VecDeque::new() };
         state.unsent = state.unsent.saturating_sub(bytes);
         if state.unsent < UNSENT_BYTES / 2 {
-            return std::mem::take(&mut state.parked);
+            let parked = std::mem::take(&mut state.parked);
+            self.parked_bytes -= bytes_of(&parked);
+            return parked;
         }
         VecDeque::new()
+    }
+
+    /// How many bytes of queries wait for clients that don't take their replies.
+    pub(crate) const fn parked_bytes(&self) -> usize {
+        self.parked_bytes
     }
 
     /// The replies that are ready for one client.
@@ -129,4 +141,8 @@ impl Clients {
         }
         None
     }
+}
+
+fn bytes_of(parked: &VecDeque<Answerable>) -> usize {
+    parked.iter().map(|answerable| answerable.ask.query.len()).sum()
 }

@@ -1,8 +1,9 @@
 //! The file thread as the driver sees it: the most urgent work goes first, one at a time.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
-use crate::model::{Index, Member};
+use crate::model::{Index, Member, Time};
 use crate::storage::FileWork;
 
 /// For whom entries are read.
@@ -39,6 +40,8 @@ pub(crate) struct Files {
     /// The read that the file thread has, by its ticket.
     reading: Option<(u64, ReadWork)>,
     tickets: u64,
+    /// Since when the file thread has its work.
+    since: Time,
 }
 
 impl Files {
@@ -64,11 +67,37 @@ impl Files {
         );
     }
 
+    /// How long the file thread has had its work.
+    pub(crate) fn busy_for(&self, now: Time) -> Option<Duration> {
+        self.is_busy().then(|| now.since(self.since))
+    }
+
+    /// When the work that the file thread has will be this old.
+    pub(crate) fn busy_until(&self, age: Duration) -> Option<Time> {
+        self.is_busy().then(|| self.since + age)
+    }
+
+    /// Whether entries are waited for. A spare that isn't made holds nobody up: the log thread
+    /// makes one itself before it waits for any.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.reading.is_some() || self.for_machine.is_some() || !self.for_peers.is_empty()
+    }
+
+    fn is_busy(&self) -> bool {
+        self.making_spare || self.reading.is_some()
+    }
+
     /// The work to be handed over now, if the file thread is free and there is some.
-    pub(crate) fn next_work(&mut self) -> Option<FileWork> {
-        if self.making_spare || self.reading.is_some() {
+    pub(crate) fn next_work(&mut self, now: Time) -> Option<FileWork> {
+        if self.is_busy() {
             return None;
         }
+        let work = self.most_urgent()?;
+        self.since = now;
+        Some(work)
+    }
+
+    fn most_urgent(&mut self) -> Option<FileWork> {
         if self.spares_wanted > 0 {
             self.making_spare = true;
             return Some(FileWork::MakeSpare);
@@ -114,18 +143,18 @@ mod tests {
         files.read(work(Reader::Peer { peer: peer(2), ticket: 7 }, 20));
         files.read(work(Reader::Machine, 10));
         files.want_spares(1);
-        assert_eq!(files.next_work(), Some(FileWork::MakeSpare));
-        assert_eq!(files.next_work(), None);
+        assert_eq!(files.next_work(Time::ZERO), Some(FileWork::MakeSpare));
+        assert_eq!(files.next_work(Time::ZERO), None);
         files.spare_done(true);
         for expected in [10, 20] {
-            let Some(FileWork::Read { ticket, first, .. }) = files.next_work() else {
+            let Some(FileWork::Read { ticket, first, .. }) = files.next_work(Time::ZERO) else {
                 panic!("a read is next");
             };
             assert_eq!(first, Index(expected));
-            assert_eq!(files.next_work(), None);
+            assert_eq!(files.next_work(Time::ZERO), None);
             assert_eq!(files.read_done(ticket).first, first);
         }
-        assert_eq!(files.next_work(), None);
+        assert_eq!(files.next_work(Time::ZERO), None);
     }
 
     #[test]
@@ -135,22 +164,22 @@ mod tests {
         files.read(work(Reader::Peer { peer: peer(3), ticket: 2 }, 30));
         files.read(work(Reader::Peer { peer: peer(2), ticket: 3 }, 25));
         files.forget(peer(3));
-        let Some(FileWork::Read { first, ticket, .. }) = files.next_work() else {
+        let Some(FileWork::Read { first, ticket, .. }) = files.next_work(Time::ZERO) else {
             panic!("a read is next");
         };
         assert_eq!(first, Index(25));
         files.read_done(ticket);
-        assert_eq!(files.next_work(), None);
+        assert_eq!(files.next_work(Time::ZERO), None);
     }
 
     #[test]
     fn without_room_no_further_spare_is_tried_until_one_is_asked_for() {
         let mut files = Files::default();
         files.want_spares(2);
-        assert_eq!(files.next_work(), Some(FileWork::MakeSpare));
+        assert_eq!(files.next_work(Time::ZERO), Some(FileWork::MakeSpare));
         files.spare_done(false);
-        assert_eq!(files.next_work(), None);
+        assert_eq!(files.next_work(Time::ZERO), None);
         files.want_spares(2);
-        assert_eq!(files.next_work(), Some(FileWork::MakeSpare));
+        assert_eq!(files.next_work(Time::ZERO), Some(FileWork::MakeSpare));
     }
 }

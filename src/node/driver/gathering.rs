@@ -62,6 +62,13 @@ impl Gathering {
         Some(taken)
     }
 
+    /// Takes the latest hard state that waits, with the number of its write. The writes stay,
+    /// without it.
+    pub(crate) fn take_hard_state(&mut self) -> Option<(WriteSeq, HardState)> {
+        let writes = self.writes.iter_mut();
+        writes.filter_map(|write| Some((write.seq, write.hard_state.take()?))).last()
+    }
+
     /// Drops the entries above `keep`, which another write replaces.
     fn cut(&mut self, keep: LogId) {
         for write in self.writes.iter_mut().rev() {

@@ -28,6 +28,8 @@ pub(crate) struct Log {
     max_bytes: u64,
     /// What the log thread has, and since when.
     given: Option<(LogWork, Time)>,
+    /// The write whose hard state is in the work that the log thread has.
+    votes: Option<WriteSeq>,
     /// When a mark is due.
     mark_at: Option<Time>,
     /// What couldn't be done for want of space, and when it is tried again.
@@ -63,6 +65,7 @@ impl Log {
             gathering: Gathering::default(),
             max_bytes,
             given: None,
+            votes: None,
             mark_at: None,
             full: None,
             full_since: None,
@@ -82,11 +85,7 @@ impl Log {
             return None;
         }
         let work = match self.full.take() {
-            Some((work, retry_at)) if retry_at > now => {
-                self.full = Some((work, retry_at));
-                return None;
-            }
-            Some((work, _)) => work,
+            Some((work, retry_at)) => self.refused_work(work, retry_at, now)?,
             None => self.fresh_work(now)?,
         };
         self.mark_at = None;
@@ -113,16 +112,18 @@ impl Log {
         }
     }
 
-    /// The log thread found no room for what it had; it is tried again in a while.
-    pub(crate) fn found_full(&mut self, now: Time) {
+    /// The log thread found no room for what it had; it is tried again in a while. Tells up to
+    /// which write term and vote are durable all the same, if that is news.
+    pub(crate) fn found_full(&mut self, now: Time) -> Option<WriteSeq> {
         let (work, _) = self.given.take().expect("the log thread reports on what it was given");
         self.full = Some((work, now + FULL_RETRY));
         self.full_since.get_or_insert(now);
+        self.votes.take()
     }
 
     /// Whether writes wait for room on the disk.
     pub(crate) const fn is_full(&self) -> bool {
-        self.full.is_some()
+        self.full_since.is_some()
     }
 
     /// Asks for the clean stop, behind everything that waits.
@@ -168,9 +169,30 @@ impl Log {
         Some(Duration::from_micros(u64::from(sorted[place])))
     }
 
+    /// What is to be done while there is no room: term and vote, for which there always is, at
+    /// once; what found none, from time to time. A node that stops leaves that undone: nobody was
+    /// told of it.
+    fn refused_work(&mut self, mut work: LogWork, retry_at: Time, now: Time) -> Option<LogWork> {
+        if self.stop == Stop::Wanted {
+            self.gathering = Gathering::default();
+            return Some(LogWork::Stop);
+        }
+        if let LogWork::Write { hard_state, .. } = &mut work
+            && let Some((seq, newest)) = self.gathering.take_hard_state()
+        {
+            *hard_state = Some(newest);
+            self.votes = Some(seq);
+        } else if retry_at > now {
+            self.full = Some((work, retry_at));
+            return None;
+        }
+        Some(work)
+    }
+
     fn fresh_work(&mut self, now: Time) -> Option<LogWork> {
         if let Some(write) = self.gathering.take(self.max_bytes) {
             let LogWrite { seq, hard_state, keep, batches } = write;
+            self.votes = hard_state.map(|_| seq);
             return Some(LogWork::Write { seq, hard_state, keep, batches });
         }
         if self.stop == Stop::Wanted {

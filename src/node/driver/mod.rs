@@ -104,7 +104,7 @@ pub enum DriverInput {
         /// How long that took.
         took: Duration,
     },
-    /// The log thread found no room for what it was given.
+    /// The log thread found no room for the entries that it was given. Term and vote are durable.
     LogFull {
         /// What it says.
         text: String,
@@ -300,7 +300,7 @@ impl Driver {
         self.now = self.now.max(now);
         match input {
             DriverInput::Tick => self.tick(),
-            DriverInput::Message(message) => self.core(Input::Message(message)),
+            DriverInput::Message(message) => self.hear(message),
             DriverInput::PointReport { from, report } => self.hear_report(from, report),
             DriverInput::PeerConnected { peer, boot, address, supports } => {
                 self.peers.connect(peer, address, supports);
@@ -360,6 +360,7 @@ impl Driver {
             self.reads.deadline(),
             self.log.deadline(),
             self.watch.deadline(),
+            self.files_deadline(),
             self.stopping.deadline(),
             self.handed_over.iter().map(|waits| waits.until).min(),
             leader_only,

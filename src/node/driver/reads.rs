@@ -43,6 +43,8 @@ pub(crate) struct Reads {
     /// Used up lists, for the next turns.
     spare: Vec<Vec<Ask>>,
     waiting: usize,
+    /// How many bytes of queries are waiting or answerable.
+    bytes: usize,
     /// No deadline of what waits is before this.
     earliest: Option<Time>,
 }
@@ -54,6 +56,7 @@ impl Reads {
             return Err(ask);
         }
         self.waiting += 1;
+        self.bytes += ask.query.len();
         self.earliest = Some(self.earliest.map_or(ask.deadline, |at| at.min(ask.deadline)));
         self.open.push(ask);
         Ok(())
@@ -80,6 +83,7 @@ impl Reads {
     pub(crate) fn refuse(&mut self, number: u64) -> Vec<Ask> {
         let group = self.take_group(number);
         self.waiting -= group.len();
+        self.bytes -= bytes_of(&group);
         group
     }
 
@@ -100,11 +104,19 @@ impl Reads {
 
     /// A query that waits for nothing any more.
     pub(crate) fn push_answerable(&mut self, answerable: Answerable) {
+        self.bytes += answerable.ask.query.len();
         self.answerable.push_back(answerable);
     }
 
     pub(crate) fn pop_answerable(&mut self) -> Option<Answerable> {
-        self.answerable.pop_front()
+        let answerable = self.answerable.pop_front()?;
+        self.bytes -= answerable.ask.query.len();
+        Some(answerable)
+    }
+
+    /// How many bytes of queries there are that aren't answered.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn has_answerable(&self) -> bool {
@@ -126,6 +138,7 @@ impl Reads {
             self.earliest = self.earliest.into_iter().chain(least).min();
         }
         self.waiting -= expired.len();
+        self.bytes -= bytes_of(&expired);
         expired
     }
 
@@ -145,6 +158,10 @@ impl Reads {
         let (_, group) = self.asked.remove(at).expect("it was found");
         group
     }
+}
+
+fn bytes_of(group: &[Ask]) -> usize {
+    group.iter().map(|ask| ask.query.len()).sum()
 }
 
 #[cfg(test)]

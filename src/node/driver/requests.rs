@@ -27,6 +27,9 @@ pub struct Limits {
 /// The longest that a request may wait, whatever it says.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
+/// The most bytes of queries that aren't answered, beyond one query.
+const QUERY_BYTES: usize = 64 << 20;
+
 impl Driver {
     pub(super) fn request(&mut self, client: ClientId, request: Request) {
         self.clients.asks(client);
@@ -61,7 +64,7 @@ impl Driver {
         if self.stopping.is_stopping() {
             return self.refuse_stopping(client, request);
         }
-        if self.log.is_full() {
+        if self.leads.is_some() && self.log.is_full() {
             let text = "the leader's disk is full; nothing was written: free some space there";
             return self.refuse_with(client, request, RefusalCode::DiskFull, text);
         }
@@ -88,6 +91,10 @@ impl Driver {
     }
 
     fn read(&mut self, ask: Ask, consistency: Consistency) {
+        let waiting = self.reads.bytes() + self.clients.parked_bytes();
+        if waiting > 0 && waiting + ask.query.len() > QUERY_BYTES {
+            return self.refuse(ask.client, ask.request, Refusal::Busy);
+        }
         match consistency {
             Consistency::Stale => {
                 let read_index = self.applying.applied();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{Asked, ClientId, Driver, DriverOutput, Halt};
-use crate::model::{Index, NodeId, Time};
+use crate::model::{Body, Index, Message, NodeId, Time};
 use crate::raft::{Input, Refusal, Token};
 use crate::wire::{Reply, ReplyBody};
 
@@ -63,6 +63,15 @@ impl Driver {
         let closing = CLOSING.min(left / 2);
         let hand_over_at = self.now + (left - closing) / 2;
         self.stopping = Stopping::Answering { hand_over_at, by: self.now + (left - closing) };
+    }
+
+    /// A member says something. Who is about to leave takes nothing over: the leader is then soon
+    /// told that it is gone, and asks another one.
+    pub(super) fn hear(&mut self, message: Message) {
+        if self.stopping.is_stopping() && message.body == Body::TimeoutNow {
+            return;
+        }
+        self.core(Input::Message(message));
     }
 
     pub(super) fn go_on_stopping(&mut self) {

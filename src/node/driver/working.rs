@@ -28,6 +28,9 @@ const ANSWERS: usize = 4096;
 /// The most bytes of answers to queries that are made in one turn, beyond one answer.
 const ANSWER_BYTES: usize = 4 << 20;
 
+/// A disk that hasn't finished an operation for so long is worth a line of the log.
+const WAITS: Duration = Duration::from_secs(1);
+
 /// How often it is looked whether somebody came whose seat is vacant.
 const ARRIVALS: Duration = Duration::from_secs(1);
 
@@ -49,6 +52,8 @@ pub(super) struct Watch {
     /// Whether a person was told that the disk stands still.
     told_of_disk: bool,
     told_of_full: bool,
+    /// Whether a person was told that the file thread stands still.
+    told_of_files: bool,
     arrivals_at: Option<Time>,
     /// The point at which the replicas differ, and none has a majority.
     pub(super) disputed: Option<Index>,
@@ -64,6 +69,7 @@ impl Watch {
             disk_at: None,
             told_of_disk: false,
             told_of_full: false,
+            told_of_files: false,
             arrivals_at: None,
             disputed: None,
             last_at_start,
@@ -96,6 +102,7 @@ impl Driver {
         self.core(Input::Tick);
         self.expire();
         self.watch_disk();
+        self.watch_files();
         self.look_for_arrivals();
         self.go_on_stopping();
         if self.leads.is_some() {
@@ -121,7 +128,7 @@ impl Driver {
             self.outputs.push_back(DriverOutput::Log(work));
             return true;
         }
-        if let Some(work) = self.files.next_work() {
+        if let Some(work) = self.files.next_work(self.now) {
             self.outputs.push_back(DriverOutput::File(work));
             return true;
         }
@@ -273,7 +280,9 @@ impl Driver {
     }
 
     pub(super) fn log_full(&mut self, text: String) {
-        self.log.found_full(self.now);
+        if let Some(seq) = self.log.found_full(self.now) {
+            self.core(Input::VotePersisted(seq));
+        }
         self.watch.disk_at = None;
         if !self.watch.told_of_full {
             self.watch.told_of_full = true;
@@ -282,6 +291,7 @@ impl Driver {
     }
 
     pub(super) fn file_done(&mut self, report: FileReport) {
+        self.watch.told_of_files = false;
         match report {
             FileReport::SpareReady => self.files.spare_done(true),
             FileReport::NoRoomForSpare(error) => {
@@ -318,9 +328,29 @@ impl Driver {
         let Some(age) = self.log.busy_for(self.now) else { return };
         if age >= STILL {
             self.halt(Halt::DiskStill(age));
-        } else if age >= 10 * SLOW_SYNC && !self.watch.told_of_disk {
+        } else if age >= WAITS && !self.watch.told_of_disk {
             self.watch.told_of_disk = true;
             self.notice(Notice::DiskWaits(age));
+        }
+    }
+
+    /// The file thread's work may take its time, but a disk from which nothing can be read is no
+    /// better than one to which nothing can be written.
+    fn watch_files(&mut self) {
+        let Some(age) = self.files.busy_for(self.now) else { return };
+        if age >= STILL && self.files.is_waited_for() {
+            self.halt(Halt::DiskStill(age));
+        } else if age >= WAITS && !self.watch.told_of_files {
+            self.watch.told_of_files = true;
+            self.notice(Notice::DiskWaits(age));
+        }
+    }
+
+    /// When the file thread's work is to be looked at again.
+    pub(super) fn files_deadline(&self) -> Option<Time> {
+        match self.watch.told_of_files {
+            false => self.files.busy_until(WAITS),
+            true => self.files.busy_until(STILL).filter(|_| self.files.is_waited_for()),
         }
     }
 

@@ -3,6 +3,8 @@
 use std::mem;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use log::Level;
+
 use super::Server;
 use super::life::{Life, Refounding, Serving};
 use crate::model::{EntryKind, HardState, Index, LogId, LogTime, Member, Term, TermRun};
@@ -81,7 +83,7 @@ impl Server {
             Incoming::FoundingReply(FoundingReply::Refused { text }) => {
                 let reason = format!("it does not store the founding entry: {text}");
                 let remote = self.state.connections.get(&id).map(|one| one.remote);
-                self.journal.dropped(self.now, remote, Some(from.id), &reason);
+                self.journal.dropped(Level::Warn, self.now, remote, Some(from.id), &reason);
                 Ok(())
             }
             _ => Ok(()),
@@ -159,7 +161,7 @@ impl Server {
         self.life = Life::Refounding(Box::new(Refounding { threads, hard_state, offer }));
         let all: Vec<ConnectionId> = self.state.connections.keys().copied().collect();
         for id in all {
-            self.close(id, "this node changes its cluster");
+            self.close_at(Level::Debug, id, "this node changes its cluster");
         }
     }
 
@@ -190,7 +192,8 @@ impl Server {
     fn part_from_founders(&mut self, but: ConnectionId) {
         let others: Vec<ConnectionId> = self.nodes().filter(|id| *id != but).collect();
         for id in others {
-            self.close(id, "this node has become a member and says hello anew");
+            let reason = "this node has become a member and says hello anew";
+            self.close_at(Level::Debug, id, reason);
         }
     }
 

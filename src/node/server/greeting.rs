@@ -1,5 +1,7 @@
 //! Hellos, in both directions, and what follows from them.
 
+use log::Level;
+
 use super::life::Life;
 use super::{Due, Server};
 use crate::model::{MAX_SEATS, Member, NodeId};
@@ -83,7 +85,8 @@ impl Server {
         let remote = self.state.connections.get(&id).map(|connection| connection.remote);
         let name = refused.code.name().unwrap_or("refused");
         let reason = format!("refused, {name}: {}", refused.text);
-        self.journal.dropped(self.now, remote, node, &reason);
+        let level = refusal_level(refused.code);
+        self.journal.dropped(level, self.now, remote, node, &reason);
         if let Some(node) = node {
             self.life.is_missing(node, &refused.text, self.now);
         }
@@ -99,7 +102,8 @@ impl Server {
     ) -> Result<(), Exit> {
         if let Verdict::Refused { code, text, .. } = &answer.verdict {
             let name = code.name().unwrap_or("refused");
-            self.close(id, &format!("node {to} refuses this one, {name}: {text}"));
+            let reason = format!("node {to} refuses this one, {name}: {text}");
+            self.close_at(refusal_level(*code), id, &reason);
             return match self.door.is_held_back(to, answer) {
                 true => self.is_held_back(to, text),
                 false => Ok(()),
@@ -115,7 +119,8 @@ impl Server {
             }
             Err(Refused { code, text, .. }) => {
                 let name = code.name().unwrap_or("refused");
-                self.close(id, &format!("not accepted, {name}: {text}"));
+                let reason = format!("not accepted, {name}: {text}");
+                self.close_at(refusal_level(code), id, &reason);
             }
         }
         Ok(())
@@ -163,7 +168,8 @@ impl Server {
         let (boot, address, supports) = (party.boot, party.address.clone(), party.features.highest);
         let link = Link { connection: id, is_called, boot, address: address.clone(), supports };
         for old in self.state.links.add(member, link) {
-            self.close(old, "a newer connection of the same node takes its place");
+            let reason = "a newer connection of the same node takes its place";
+            self.close_at(Level::Debug, old, reason);
         }
         if let Life::Serving(serving) = &mut self.life {
             let input = DriverInput::PeerConnected { peer: member, boot, address, supports };
@@ -195,4 +201,9 @@ impl Server {
         let connections = self.state.connections.values();
         connections.filter(|one| matches!(one.stage, Stage::Client(_))).count() as u64
     }
+}
+
+/// A node that is just leaving is no reason to worry.
+fn refusal_level(code: HelloRefusal) -> Level {
+    if code == HelloRefusal::STOPPING { Level::Info } else { Level::Warn }
 }

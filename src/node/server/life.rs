@@ -53,6 +53,10 @@ impl Life {
         matches!(self, Life::Forming(_))
     }
 
+    pub(super) const fn is_serving(&self) -> bool {
+        matches!(self, Life::Serving(_))
+    }
+
     /// Whether it passes from one cluster to another.
     pub(super) const fn is_changing(&self) -> bool {
         matches!(self, Life::Refounding(_) | Life::Between)

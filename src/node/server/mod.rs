@@ -4,7 +4,9 @@
 //! new connections, what the sockets have, each within a budget); let the driver see the time;
 //! carry out what it asks for; write each socket once.
 
+mod accepting;
 mod early;
+mod ending;
 mod founding;
 mod greeting;
 mod leaving;
@@ -13,7 +15,7 @@ mod reading;
 mod serving;
 mod writing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::mem;
 use std::path::PathBuf;
@@ -21,6 +23,7 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use log::Level;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use signal_hook_mio::v1_0::Signals;
@@ -53,18 +56,8 @@ const EVENTS: usize = 1024;
 /// A connection that hasn't said hello, or wasn't answered, for so long is given up.
 const GREETING: Duration = Duration::from_secs(2);
 
-/// For how long last words may take to be sent.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-
 /// A connection that takes nothing for so long, while something waits for it, is given up.
 const STALLED: Duration = Duration::from_secs(30);
-
-/// For how long nothing is accepted when the process has no file descriptor left.
-const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
-
-/// Connections beside those of clients: both directions to each other node, and some that
-/// haven't said hello.
-const UNDECIDED: usize = 64;
 
 /// What is due at some time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -114,10 +107,16 @@ pub(super) struct LoopState {
     dirty: Vec<ConnectionId>,
     /// Clients of whom no more is read until what they asked for is answered.
     paused: Vec<ConnectionId>,
+    /// Those that haven't said hello, the oldest first; some of them are something else by now.
+    strangers: VecDeque<ConnectionId>,
+    /// Those whose last words are being sent, the oldest first; some of them are gone by now.
+    leaving: VecDeque<ConnectionId>,
     deadlines: Deadlines<Due>,
     links: Links,
     /// Who refuses this node for a reason that guards the data, and what they say.
     refusals: BTreeMap<NodeId, String>,
+    /// How many more requests of clients this turn takes.
+    requests_left: usize,
     accepts: bool,
     is_leaving: bool,
     /// Whether the process was away for longer than it wanted to be before this turn.
@@ -134,9 +133,12 @@ impl LoopState {
             ready: Vec::new(),
             dirty: Vec::new(),
             paused: Vec::new(),
+            strangers: VecDeque::new(),
+            leaving: VecDeque::new(),
             deadlines: Deadlines::new(),
             links: Links::default(),
             refusals: BTreeMap::new(),
+            requests_left: 0,
             accepts: true,
             is_leaving: false,
             was_away: false,
@@ -190,7 +192,7 @@ impl Server {
     /// How long to wait for events: not at all if something is left to do.
     fn timeout(&mut self) -> Option<Duration> {
         let state = &mut self.state;
-        if !state.ready.is_empty() || !state.dirty.is_empty() {
+        if !state.ready.is_empty() || !state.dirty.is_empty() || state.accepts {
             return Some(Duration::ZERO);
         }
         let next = [
@@ -317,7 +319,7 @@ impl Server {
         let registry = self.poll.registry();
         if let Err(error) = registry.register(&mut connection.stream, Token(id.0), interest) {
             let (remote, node) = (connection.remote, connection.node());
-            self.journal.dropped(self.now, Some(remote), node, &error.to_string());
+            self.journal.dropped(Level::Warn, self.now, Some(remote), node, &error.to_string());
             if let Some(node) = node {
                 self.call_failed(node, None, &error.to_string());
             }
@@ -327,101 +329,4 @@ impl Server {
         self.state.deadlines.set(Due::Greeting(id), self.now + GREETING);
         Some(id)
     }
-
-    fn accept(&mut self) {
-        while self.state.accepts {
-            match self.listener.accept() {
-                Ok((stream, remote)) => {
-                    if let Err(error) = sockets::prepare(&stream, self.patience()) {
-                        self.journal.dropped(self.now, Some(remote), None, &error.to_string());
-                        continue;
-                    }
-                    self.make_room_for_a_stranger();
-                    self.register(Connection::accepted(stream, remote));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.state.accepts = false;
-                }
-                Err(error) if is_about_one_connection(&error) => {}
-                Err(error) => {
-                    // Without descriptors or memory the listener stays ready and nothing would
-                    // tell when it can go on.
-                    self.state.accepts = false;
-                    self.state.deadlines.set(Due::Accepting, self.now + NO_DESCRIPTOR);
-                    self.journal.dropped(self.now, None, None, &format!("not accepted: {error}"));
-                }
-            }
-        }
-    }
-
-    /// Who hasn't said hello can't keep others out: the oldest of too many has to go.
-    fn make_room_for_a_stranger(&mut self) {
-        let strangers = || {
-            let connections = self.state.connections.iter();
-            connections.filter(|(_, connection)| connection.stage == Stage::Accepted)
-        };
-        if strangers().count() >= UNDECIDED
-            && let Some((id, _)) = strangers().next()
-        {
-            self.close(*id, "too many connections have not said hello");
-        }
-    }
-
-    /// Ends a connection at once.
-    fn close(&mut self, id: ConnectionId, reason: &str) {
-        let Some(mut connection) = self.state.connections.remove(&id) else { return };
-        // A socket that is closed leaves the poll by itself; failing to take it out changes nothing.
-        let _ = self.poll.registry().deregister(&mut connection.stream);
-        for due in [Due::Greeting(id), Due::LastWords(id), Due::Stalled(id)] {
-            self.state.deadlines.clear(due);
-        }
-        let remote = connection.remote;
-        match connection.stage {
-            Stage::Connecting(node) | Stage::Calling(node) => {
-                self.journal.dropped(self.now, Some(remote), Some(node), reason);
-                self.call_failed(node, Some(id), reason);
-            }
-            Stage::Accepted => self.journal.dropped(self.now, Some(remote), None, reason),
-            Stage::Node { member, .. } => {
-                self.journal.dropped(self.now, Some(remote), Some(member.id), reason);
-                self.node_gone(id, member, reason);
-            }
-            Stage::Client(client) => {
-                self.journal.client_gone(remote, reason);
-                if let Life::Serving(serving) = &mut self.life {
-                    serving.driver.handle(self.now, DriverInput::ClientGone(client));
-                }
-            }
-            Stage::Leaving => {}
-        }
-    }
-
-    fn call_failed(&mut self, id: NodeId, connection: Option<ConnectionId>, reason: &str) {
-        self.calls.failed(id, connection, self.now);
-        if connection.is_none() {
-            self.journal.dropped(self.now, None, Some(id), reason);
-        }
-        let is_there = self
-            .state
-            .connections
-            .values()
-            .any(|other| matches!(other.stage, Stage::Node { member, .. } if member.id == id));
-        if !is_there {
-            self.life.is_missing(id, reason, self.now);
-        }
-    }
-}
-
-/// Whether an error of accept concerns only the connection that was to be accepted.
-fn is_about_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
-            | io::ErrorKind::TimedOut
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::PermissionDenied
-    )
 }

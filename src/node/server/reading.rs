@@ -2,12 +2,14 @@
 
 use std::mem;
 
+use log::Level;
+
 use super::Server;
 use super::life::Life;
 use crate::kv::PointReport;
 use crate::model::{Body, Member, Message};
 use crate::node::Exit;
-use crate::node::connection::{ConnectionId, Stage};
+use crate::node::connection::{Connection, ConnectionId, Stage};
 use crate::node::door::Footing;
 use crate::node::driver::{ClientId, DriverInput};
 use crate::wire::{FillEnd, Incoming, WireError};
@@ -15,16 +17,52 @@ use crate::wire::{FillEnd, Incoming, WireError};
 /// The most that one turn reads of one connection.
 const READ_BYTES: usize = 256 << 10;
 
+/// The most that one turn reads of all connections but those of other nodes, beyond one read.
+const TURN_BYTES: usize = 4 << 20;
+
+/// The most requests that one turn takes of all clients.
+const TURN_REQUESTS: usize = 4096;
+
+/// The most requests that one turn takes of one client.
+const CLIENT_REQUESTS: usize = 1024;
+
 impl Server {
+    /// Other nodes first: a flood from clients must not keep a leader from its followers. Who
+    /// isn't read because the turn has read enough goes first in the next one.
     pub(super) fn read_ready(&mut self) -> Result<(), Exit> {
         let mut ready = mem::take(&mut self.state.ready);
-        for id in ready.drain(..) {
-            self.read(id)?;
+        for id in &ready {
+            if self.is_node(*id) {
+                self.read(*id, READ_BYTES)?;
+            }
         }
+        self.state.requests_left = TURN_REQUESTS;
+        let mut budget = TURN_BYTES;
+        let mut next = 0;
+        while budget > 0
+            && self.state.requests_left > 0
+            && let Some(id) = ready.get(next)
+        {
+            if !self.is_node(*id) {
+                let read = self.read(*id, READ_BYTES.min(budget))?;
+                budget = budget.saturating_sub(read);
+            }
+            next += 1;
+        }
+        let connections = &self.state.connections;
+        let is_left = |id: &ConnectionId| {
+            connections.get(id).is_some_and(|connection| !connection.stage.is_node())
+        };
+        ready.drain(..next);
+        ready.retain(is_left);
         // Those that have more come again in the next turn, in the list whose room is kept.
         ready.append(&mut self.state.ready);
         self.state.ready = ready;
         Ok(())
+    }
+
+    fn is_node(&self, id: ConnectionId) -> bool {
+        self.state.connections.get(&id).is_some_and(|connection| connection.stage.is_node())
     }
 
     /// Clients of whom no more was read get another chance.
@@ -41,40 +79,44 @@ impl Server {
         });
     }
 
-    /// Reads a connection until it would block, within a budget.
-    fn read(&mut self, id: ConnectionId) -> Result<(), Exit> {
-        let mut budget = READ_BYTES;
+    /// Reads a connection until it would block, within a budget. Gives how much it has read.
+    fn read(&mut self, id: ConnectionId, most: usize) -> Result<usize, Exit> {
+        let mut left = most;
         // What was left from the last time goes first.
         while self.take(id)? {
-            let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(()) };
+            let Some(connection) = self.state.connections.get_mut(&id) else { break };
             if !connection.is_readable || matches!(connection.stage, Stage::Connecting(_)) {
-                return Ok(());
+                break;
             }
-            if budget == 0 {
+            if left == 0 {
                 self.state.ready.push(id);
-                return Ok(());
+                break;
             }
-            let filled = match connection.reader.fill(&mut connection.stream, budget) {
+            let filled = match connection.reader.fill(&mut connection.stream, left) {
                 Ok(filled) => filled,
                 Err(error) => {
                     self.close(id, &error.to_string());
-                    return Ok(());
+                    break;
                 }
             };
-            budget -= filled.bytes;
+            left -= filled.bytes;
             match filled.end {
                 FillEnd::Budget => {}
                 FillEnd::Blocked => connection.is_readable = false,
                 FillEnd::Closed => {
-                    connection.is_readable = false;
+                    // If not all can be taken now, the end is read again when it can.
                     if self.take(id)? {
                         self.closed_by_the_other(id);
                     }
-                    return Ok(());
+                    break;
                 }
             }
         }
-        Ok(())
+        let is_leaving = |connection: &Connection| connection.stage == Stage::Leaving;
+        if self.state.connections.get(&id).is_some_and(is_leaving) {
+            left -= self.drop_what_comes(id, left).min(left);
+        }
+        Ok(most - left)
     }
 
     fn closed_by_the_other(&mut self, id: ConnectionId) {
@@ -92,8 +134,7 @@ impl Server {
             let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(false) };
             let result: Result<(), Closed> = match connection.stage {
                 Stage::Connecting(_) => return Ok(true),
-                // Nothing more is taken of it, so nothing more may be read: what is there and
-                // never taken leaves no room for a read to end in.
+                // Nothing more is taken of it: what comes is dropped.
                 Stage::Leaving => return Ok(false),
                 Stage::Calling(to) => match connection.reader.answer() {
                     Ok(Some(answer)) => {
@@ -126,9 +167,16 @@ impl Server {
                     Err(error) => Err(error),
                 },
             };
-            if let Err(error) = result {
-                self.close(id, &error.to_string());
-                return Ok(false);
+            match result {
+                Ok(()) => {}
+                Err(Closed::Goodbye(text)) => {
+                    self.close_at(Level::Info, id, &Closed::Goodbye(text).to_string());
+                    return Ok(false);
+                }
+                Err(error) => {
+                    self.close(id, &error.to_string());
+                    return Ok(false);
+                }
             }
         }
     }
@@ -171,14 +219,20 @@ impl Server {
         Ok(None)
     }
 
-    /// Takes a client's frames, as long as it has room. Says whether it has.
+    /// Takes a client's frames, as long as it has room and the turn has. Says whether both have.
     fn take_from_client(&mut self, id: ConnectionId, client: ClientId) -> Result<bool, Closed> {
         let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(false) };
         let Life::Serving(serving) = &mut self.life else {
             return self.take_from_early_client(id);
         };
+        let least = self.state.requests_left.saturating_sub(CLIENT_REQUESTS);
         while serving.driver.has_room(client) {
+            if self.state.requests_left == least {
+                self.state.ready.push(id);
+                return Ok(false);
+            }
             let Some(frame) = connection.reader.frame()? else { return Ok(true) };
+            self.state.requests_left -= 1;
             match frame.decode()? {
                 Incoming::Request(request) => {
                     serving.driver.handle(self.now, DriverInput::Request { client, request });

@@ -5,7 +5,7 @@ use std::mem;
 use bytes::Bytes;
 
 use super::life::Life;
-use super::{Due, LAST_WORDS, STALLED, Server};
+use super::{Due, STALLED, Server};
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::driver::DriverInput;
 
@@ -23,15 +23,6 @@ impl Server {
             connection.is_dirty = true;
             self.state.dirty.push(id);
         }
-    }
-
-    /// What was queued are a connection's last words: it is closed when they are sent.
-    pub(super) fn leave(&mut self, id: ConnectionId) {
-        let Some(connection) = self.state.connections.get_mut(&id) else { return };
-        connection.stage = Stage::Leaving;
-        self.state.deadlines.clear(Due::Greeting(id));
-        self.state.deadlines.set(Due::LastWords(id), self.now + LAST_WORDS);
-        self.mark_dirty(id);
     }
 
     pub(super) fn write_dirty(&mut self) {
@@ -65,7 +56,7 @@ impl Server {
         let is_empty = connection.out.is_empty();
         connection.is_dirty = written.has_more;
         if is_empty && connection.stage == Stage::Leaving {
-            self.close(id, "the last words are sent");
+            self.said_last_words(id);
             return false;
         }
         let waits = !is_empty && !written.has_more;

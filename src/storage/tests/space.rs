@@ -13,21 +13,22 @@ fn write(hard_state: HardState, keep: crate::model::LogId, first: u64, bytes: us
 }
 
 #[test]
-fn a_full_disk_refuses_the_write_changes_nothing_and_takes_it_when_there_is_room() {
+fn a_full_disk_refuses_entries_but_no_vote_and_takes_them_when_there_is_room() {
     let disk = LosableDisk::new();
     let mut node = founded(&disk, options());
     append(&mut node.writer, id(0, 1), commands(1, 2, 1, 9000));
     disk.set_trouble(Some(Trouble::Full(100_000)));
     let before = disk.files();
-    let hard_state = HardState { term: Term(2), vote: None };
+    let mut hard_state = HardState { term: Term(1), vote: None };
     for _ in 0..3 {
+        hard_state.term = hard_state.term.next();
         let error = node.writer.perform(write(hard_state, id(1, 2), 3, 9000)).unwrap_err();
         assert_eq!(error.class(), ErrorClass::NoSpace, "{error}");
         assert!(error.to_string().contains("nothing is lost"), "{error}");
     }
     assert_eq!(disk.files(), before, "what was begun is taken away again");
-    let unchanged = start(&disk.after_power_cut(&mut || false)).unwrap();
-    assert_eq!((unchanged.last, unchanged.hard_state.term), (Index(2), Term(1)));
+    let started = start(&disk.after_power_cut(&mut || false)).unwrap();
+    assert_eq!((started.last, started.hard_state.term), (Index(2), Term(4)));
     // What fits still goes.
     node.writer.perform(write(hard_state, id(1, 2), 3, 100)).unwrap();
     disk.set_trouble(None);

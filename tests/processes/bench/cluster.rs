@@ -54,6 +54,12 @@ impl Cluster {
         Cluster { nodes, directory, ports, host, starts: 0 }
     }
 
+    /// Adds lines to the configuration. A node that runs reads them when it is told to.
+    pub(crate) fn configure(&self, lines: &str) {
+        let text = fs::read_to_string(self.config_path()).expect("the file is there");
+        fs::write(self.config_path(), format!("{text}\n{lines}\n")).expect("it can be written");
+    }
+
     /// A cluster all of whose nodes have been started.
     pub(crate) fn start(shape: &Shape) -> Cluster {
         let mut cluster = Cluster::new(shape);

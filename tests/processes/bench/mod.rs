@@ -5,6 +5,7 @@ mod cluster;
 mod ctl;
 mod load;
 mod process;
+pub(crate) mod raw;
 
 pub(crate) use client::Outcome;
 pub(crate) use cluster::{Cluster, Shape};

@@ -218,23 +218,6 @@ fn a_member_whose_connection_is_renewed_while_it_is_served_from_disk_is_served_o
 }
 
 #[test]
-fn a_node_without_room_on_its_disk_waits_instead_of_spinning() {
-    let mut cluster = Cluster::new(Shape::default());
-    let leader = cluster.elect();
-    cluster.run(200);
-    cluster.still.insert(leader);
-    let put = cluster.put(leader, "k", "v");
-    cluster.step();
-    cluster.find_no_room(leader);
-    cluster.run(200);
-    let now = cluster.now;
-    let deadline = cluster.node(leader).driver.deadline().expect("it tries again");
-    assert!(deadline > now, "{deadline:?} {now:?}");
-    cluster.still.clear();
-    assert_eq!(cluster.wait_for(put), "done");
-}
-
-#[test]
 fn above_its_bound_a_leader_says_that_it_is_busy_and_forgets_nothing() {
     let mut cluster = Cluster::new(Shape { max_unpersisted_bytes: 16 << 10, ..Shape::default() });
     let leader = cluster.elect();
@@ -280,6 +263,64 @@ fn a_disk_that_stands_still_for_twenty_seconds_ends_the_node() {
     assert_eq!(cluster.halts, []);
     cluster.run(20_000);
     assert!(matches!(cluster.halts[..], [(who, Halt::DiskStill(_)), ..] if who == node));
+}
+
+/// A follower was away for so long that the leader has to read for it from its disk, which stands
+/// still.
+fn leader_that_cannot_read() -> (Cluster, u16) {
+    let shape = Shape { recent_bytes: 4 << 10, ..Shape::default() };
+    let mut cluster = Cluster::new(shape);
+    let leader = cluster.elect();
+    let away = if leader == 1 { 2 } else { 1 };
+    cluster.isolate(away);
+    for n in 0..100 {
+        let put = cluster.put(leader, &format!("k{n}"), &"v".repeat(200));
+        assert_eq!(cluster.wait_for(put), "done");
+    }
+    cluster.files_still.insert(leader);
+    cluster.heal();
+    (cluster, leader)
+}
+
+#[test]
+fn a_read_from_disk_that_stands_still_is_told_of_and_then_ends_the_node() {
+    let (mut cluster, leader) = leader_that_cannot_read();
+    cluster.run(5000);
+    let told =
+        |(who, notice): &&(u16, Notice)| *who == leader && matches!(notice, Notice::DiskWaits(_));
+    assert_eq!(cluster.notices.iter().filter(told).count(), 1);
+    assert_eq!(cluster.halts, []);
+    cluster.run(20_000);
+    assert!(matches!(cluster.halts[..], [(who, Halt::DiskStill(_)), ..] if who == leader));
+}
+
+#[test]
+fn a_read_from_disk_that_comes_back_in_time_is_no_harm() {
+    let (mut cluster, leader) = leader_that_cannot_read();
+    cluster.run(15_000);
+    cluster.files_still.remove(&leader);
+    cluster.converge();
+    cluster.run(15_000);
+    assert_eq!(cluster.halts, []);
+}
+
+#[test]
+fn a_spare_that_is_not_made_holds_nobody_up() {
+    let mut cluster = Cluster::new(Shape { nodes: 1, ..Shape::default() });
+    let leader = cluster.elect();
+    cluster.run(50);
+    cluster.files_still.insert(leader);
+    for n in 0..100 {
+        let put = cluster.put(leader, &format!("k{n}"), &"v".repeat(60 << 10));
+        assert_eq!(cluster.wait_for(put), "done", "put {n}");
+    }
+    cluster.run(25_000);
+    let told = |(_, notice): &(u16, Notice)| matches!(notice, Notice::DiskWaits(_));
+    assert!(cluster.notices.iter().any(told), "a spare is being made");
+    assert_eq!(cluster.halts, []);
+    let now = cluster.now;
+    let deadline = cluster.node(leader).driver.deadline();
+    assert!(deadline.is_some_and(|at| at > now), "it doesn't spin");
 }
 
 #[test]
@@ -376,6 +417,47 @@ fn a_node_that_is_told_to_stop_answers_hands_over_and_notes_that_all_is_durable(
     let next = cluster.leader().expect("another one leads");
     assert_ne!(next, leader);
     assert!(cluster.now.since(now) < Duration::from_millis(100), "nobody waited for a timeout");
+}
+
+#[test]
+fn nodes_that_are_told_to_stop_together_do_not_wait_for_each_other() {
+    let mut cluster = Cluster::new(Shape::default());
+    let leader = cluster.elect();
+    cluster.run(50);
+    let term = cluster.node(leader).driver.raft().term_and_leader().0;
+    let (now, by) = (cluster.now, cluster.now + Duration::from_secs(600));
+    for number in [1, 2, 3] {
+        cluster.node(number).driver.handle(now, DriverInput::Stop { by });
+    }
+    cluster.until("all have stopped", |cluster| {
+        for number in cluster.stopped.clone() {
+            if cluster.nodes.contains_key(&number) {
+                let status = cluster.node(number).driver.raft().status();
+                assert_eq!(status.term, term, "nobody stood for election");
+                cluster.kill(number);
+            }
+        }
+        cluster.stopped.len() == 3
+    });
+    assert!(cluster.now < now + Duration::from_millis(50), "{:?}", cluster.now.since(now));
+}
+
+#[test]
+fn leadership_goes_to_another_when_the_one_that_should_take_over_is_gone() {
+    let mut cluster = Cluster::new(Shape::default());
+    let leader = cluster.elect();
+    cluster.run(50);
+    let (now, by) = (cluster.now, cluster.now + Duration::from_secs(5));
+    cluster.node(leader).driver.handle(now, DriverInput::Stop { by });
+    cluster.node(leader).driver.handle(now, DriverInput::Tick);
+    while cluster.node(leader).driver.poll().is_some() {}
+    let target = cluster.node(leader).driver.raft().status().transferring.expect("it hands over");
+    cluster.kill(target.id.number());
+    let last = 6 - leader - target.id.number();
+    cluster.until("the last one leads", |cluster| cluster.leader() == Some(last));
+    let took = cluster.now.since(now);
+    assert!(took < Duration::from_millis(100), "it was handed over, not lost: {took:?}");
+    cluster.until("the old one has stopped", |cluster| cluster.stopped.contains(&leader));
 }
 
 #[test]
