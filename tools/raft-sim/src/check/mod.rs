@@ -1,0 +1,1 @@
+//! Histories of clients, and whether a correct store could have given them.

@@ -1,0 +1,3 @@
+//! `raft-sim`: runs simulated clusters from the command line.
+
+fn main() {}
