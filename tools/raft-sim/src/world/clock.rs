@@ -26,7 +26,9 @@ impl Clock {
     }
 
     pub(crate) const fn wall_time(&self, now: u64) -> LogTime {
-        LogTime(shift(now, self.drift).saturating_add(EPOCH).saturating_add_signed(self.wall_offset))
+        LogTime(
+            shift(now, self.drift).saturating_add(EPOCH).saturating_add_signed(self.wall_offset),
+        )
     }
 
     /// The world's time at which so long has passed by this clock from `now` on.

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use raft_node::config::{self, Config, Overrides};
 use raft_node::model::NodeId;
-use raft_node::node::{Readiness, Report, Server};
+use raft_node::node::{Readiness, Report, Server, Store};
 
 use super::clock::Clock;
 use super::disks::HostDisk;
-use super::invariants::Seen;
 use super::outside::Surroundings;
 use super::scenario::Scenario;
 
@@ -52,7 +51,8 @@ pub(crate) struct Host {
     pub(crate) file_report: Option<Report>,
     /// Whether its directory was wiped, or has rotten, or is a copy: it may be refused.
     pub(crate) may_end: bool,
-    pub(crate) seen: Seen,
+    /// What it has read and doesn't work with yet.
+    pub(crate) store: Option<Store>,
 }
 
 impl Host {
@@ -77,7 +77,7 @@ impl Host {
             log_report: None,
             file_report: None,
             may_end: false,
-            seen: Seen::default(),
+            store: None,
         }
     }
 

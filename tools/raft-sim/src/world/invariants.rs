@@ -19,8 +19,10 @@ pub(crate) struct Seen {
     pub(crate) durable: Vec<TermRun>,
     pub(crate) durable_last: LogId,
     pub(crate) durable_term: Term,
-    /// What the process had applied, counted from its start.
-    pub(crate) is_fresh: bool,
+    /// Where the latest term of its log begins, as it was last looked at.
+    top: Option<TermRun>,
+    /// Whether the process was just started: it counts anew what is committed and applied.
+    is_fresh: bool,
 }
 
 /// What is known of the whole cluster.
@@ -47,7 +49,12 @@ impl Cluster {
     }
 
     /// A node votes.
-    pub(crate) fn voted(&mut self, machine: usize, term: Term, candidate: u64) -> Result<(), Broken> {
+    pub(crate) fn voted(
+        &mut self,
+        machine: usize,
+        term: Term,
+        candidate: u64,
+    ) -> Result<(), Broken> {
         let known = *self.votes.entry((machine, term)).or_insert(candidate);
         if known != candidate {
             return Err(format!(
@@ -77,14 +84,18 @@ impl Cluster {
             ));
         }
         if durable_term < seen.durable_term {
-            return Err(format!("the durable term fell from {} to {durable_term}", seen.durable_term));
+            return Err(format!(
+                "the durable term fell from {} to {durable_term}",
+                seen.durable_term
+            ));
         }
         if leads != seen.leads
             && let Some(term) = leads
         {
             self.elected(driver, term)?;
         }
-        if last != seen.last {
+        let top = raft.runs().next_back();
+        if top != seen.top {
             self.log_changed(raft)?;
         }
         let is_durable_new = durable_last != seen.durable_last || last != seen.last;
@@ -93,7 +104,7 @@ impl Cluster {
         if is_durable_new {
             note_durable(seen, raft);
         }
-        seen.durable_term = durable_term;
+        (seen.top, seen.durable_term) = (top, durable_term);
         (seen.term, seen.leads, seen.last, seen.commit) = (term, leads, last, commit);
         if has_committed {
             self.commit(machine, raft, commit, all)?;
@@ -135,25 +146,17 @@ impl Cluster {
     /// Log matching: whoever has entries of a term has them from the same place on, behind the
     /// same entry.
     fn log_changed(&mut self, raft: &Raft) -> Result<(), Broken> {
-        let mut runs = raft.runs().rev().peekable();
-        while let Some(run) = runs.next() {
-            let before = runs.peek().map_or(Term::ZERO, |run| run.term);
-            match self.terms.get(&run.term) {
-                Some(known) if *known == (run.first, before) => {
-                    // What is below was looked at when this was first seen so.
-                    return Ok(());
-                }
-                Some((first, known)) => {
-                    return Err(format!(
-                        "log matching: term {} begins at {} behind term {before} here, at {first} \
-                         behind term {known} elsewhere",
-                        run.term, run.first
-                    ));
-                }
-                None => {
-                    self.terms.insert(run.term, (run.first, before));
-                }
+        let mut before = Term::ZERO;
+        for run in raft.runs() {
+            let (first, known) = *self.terms.entry(run.term).or_insert((run.first, before));
+            if (first, known) != (run.first, before) {
+                return Err(format!(
+                    "log matching: term {} begins at {} behind term {before} here, at {first} \
+                     behind term {known} elsewhere",
+                    run.term, run.first
+                ));
             }
+            before = run.term;
         }
         Ok(())
     }
@@ -268,6 +271,19 @@ fn note_durable(seen: &mut Seen, raft: &Raft) {
 }
 
 impl Seen {
+    /// A process begins with this.
+    pub(crate) fn begin(&mut self, raft: &Raft) {
+        let (term, _) = raft.term_and_leader();
+        *self = Seen { term, is_fresh: true, ..Seen::default() };
+        (self.last, self.durable_term) = (raft.last(), term);
+        note_durable(self, raft);
+    }
+
+    /// A process has ended; what was durable still is.
+    pub(crate) fn end(&mut self) {
+        self.leads = None;
+    }
+
     /// Whether the node's durable log holds this entry.
     fn holds_durably(&self, id: LogId) -> bool {
         if id.index > self.durable_last.index {

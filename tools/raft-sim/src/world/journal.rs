@@ -26,12 +26,7 @@ pub(crate) type Mark = (&'static str, &'static str);
 
 impl Page {
     const fn new() -> Page {
-        Page {
-            keeps_lines: false,
-            lines: Vec::new(),
-            votes: Vec::new(),
-            markers: BTreeMap::new(),
-        }
+        Page { keeps_lines: false, lines: Vec::new(), votes: Vec::new(), markers: BTreeMap::new() }
     }
 }
 
@@ -113,7 +108,9 @@ impl<'kvs> VisitSource<'kvs> for Pairs {
         match key.as_str() {
             "term" => self.term = value.to_u64().unwrap_or_default(),
             "candidate" => self.candidate = value.to_u64().unwrap_or_default(),
-            "reason" | "what" | "detail" => self.reason = value.to_borrowed_str().map(str::to_owned),
+            "reason" | "what" | "detail" => {
+                self.reason = value.to_borrowed_str().map(str::to_owned)
+            }
             _ => {}
         }
         if let Some(text) = &mut self.text {

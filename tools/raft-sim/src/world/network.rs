@@ -114,7 +114,6 @@ pub(crate) struct Machine {
     pub(crate) listens: bool,
     /// The process that runs, or ran last.
     pub(crate) epoch: u64,
-    /// When that process's last turn ended: what it has sent later, it hasn't.
     backlog: VecDeque<usize>,
 }
 
@@ -122,8 +121,6 @@ pub(crate) struct Machine {
 #[derive(Debug)]
 pub(crate) struct Network {
     pub(crate) now: u64,
-    /// What is sent in this moment leaves so much later: the process is still busy.
-    pub(crate) lag: u64,
     pub(crate) weather: Weather,
     pub(crate) machines: Vec<Machine>,
     connections: Vec<Option<Box<Connection>>>,
@@ -139,7 +136,6 @@ impl Network {
     pub(crate) fn new(machines: usize, weather: Weather, random: Random) -> Network {
         Network {
             now: 0,
-            lag: 0,
             weather,
             machines: (0..machines).map(|_| Machine::default()).collect(),
             connections: Vec::new(),
@@ -179,7 +175,7 @@ impl Network {
         if self.random.permille(self.weather.spikes) {
             delay += self.random.below(self.weather.spike);
         }
-        delay + self.lag
+        delay
     }
 
     fn later(&mut self, transit: Transit) {
@@ -254,7 +250,12 @@ impl Network {
         }
     }
 
-    pub(crate) fn read(&mut self, number: usize, end: usize, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn read(
+        &mut self,
+        number: usize,
+        end: usize,
+        buffer: &mut [u8],
+    ) -> io::Result<usize> {
         let Some(connection) = &mut self.connections[number] else { return Ok(0) };
         let pipe = &mut connection.pipes[1 - end];
         if pipe.inbox.is_empty() {
@@ -312,7 +313,7 @@ impl Network {
 
     fn send(&mut self, connection: usize, direction: usize, bytes: Vec<u8>) {
         let at = self.arrival(connection, direction, bytes.len() as u64);
-        let (bytes, sent_at) = (bytes.into_boxed_slice(), self.now + self.lag);
+        let (bytes, sent_at) = (bytes.into_boxed_slice(), self.now);
         let transit = Transit::Piece { connection, direction, bytes, sent_at };
         self.transits.push((at, transit));
     }
@@ -350,13 +351,22 @@ impl Network {
             self.later(Transit::Reset { connection: number, end: 1 - end });
         } else {
             let at = self.arrival(number, end, 0);
-            let sent_at = self.now + self.lag;
+            let sent_at = self.now;
             self.transits.push((at, Transit::End { connection: number, direction: end, sent_at }));
         }
     }
 
-    /// Something of the network comes about. `sent_until` tells until when the process of a
-    /// party has sent: what it was still busy with when it died never left.
+    /// What was sent from the transit `first` on leaves later: who sent it was busy before.
+    pub(crate) fn put_off(&mut self, first: usize, later: u64) {
+        for (at, transit) in &mut self.transits[first..] {
+            *at += later;
+            if let Transit::Piece { sent_at, .. } | Transit::End { sent_at, .. } = transit {
+                *sent_at += later;
+            }
+        }
+    }
+
+    /// Something of the network comes about.
     pub(crate) fn happen(&mut self, transit: Transit) {
         match transit {
             Transit::Call(number) => self.called(number),
@@ -371,7 +381,9 @@ impl Network {
                 self.arrived(connection, direction, bytes);
             }
             Transit::End { connection, direction, .. } => self.ended(connection, direction),
-            Transit::Reset { connection, end } => self.fail(connection, end, ErrorKind::ConnectionReset),
+            Transit::Reset { connection, end } => {
+                self.fail(connection, end, ErrorKind::ConnectionReset)
+            }
             Transit::Retry { connection, direction, pause } => {
                 self.retry(connection, direction, pause);
             }
@@ -485,7 +497,8 @@ impl Network {
         if !pipe.is_retrying {
             pipe.is_retrying = true;
             let pause = (pause * 2).min(LONGEST_RETRY);
-            self.transits.push((now + pause, Transit::Retry { connection: number, direction, pause }));
+            self.transits
+                .push((now + pause, Transit::Retry { connection: number, direction, pause }));
         }
     }
 
@@ -511,7 +524,8 @@ impl Network {
             })
             .collect();
         let number = *self.random.pick(&open)?;
-        let parties = self.connections[number].as_ref().map(|one| [one.ends[0].party, one.ends[1].party])?;
+        let parties =
+            self.connections[number].as_ref().map(|one| [one.ends[0].party, one.ends[1].party])?;
         let first = self.random.below(2) as usize;
         self.fail(number, first, ErrorKind::ConnectionReset);
         if both {
@@ -541,11 +555,6 @@ impl Network {
             }
             _ => false,
         }
-    }
-
-    /// Who has the ends of a connection, for people.
-    pub(crate) fn parties(&self, number: usize) -> Option<[Party; 2]> {
-        self.connections.get(number)?.as_ref().map(|one| [one.ends[0].party, one.ends[1].party])
     }
 }
 

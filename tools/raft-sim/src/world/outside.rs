@@ -28,7 +28,12 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn call(network: &SharedNetwork, party: Party, machine: usize, patience: u64) -> Stream {
+    pub(crate) fn call(
+        network: &SharedNetwork,
+        party: Party,
+        machine: usize,
+        patience: u64,
+    ) -> Stream {
         let connection = network.borrow_mut().call(party, machine, patience);
         Stream { network: Rc::clone(network), connection, end: 0 }
     }

@@ -137,8 +137,6 @@ pub struct Scenario {
     pub(crate) value_bytes: u64,
     /// The pause of a client between two operations, at most, in nanoseconds.
     pub(crate) think: u64,
-    /// How many operations a client has under way.
-    pub(crate) depth: usize,
     /// How fast a sync is, at best and as a rule at most, in microseconds.
     pub(crate) sync_us: (u64, u64),
 }
@@ -149,12 +147,10 @@ impl Scenario {
     pub fn draw(seed: u64, choices: &Choices) -> Scenario {
         let mut random = Random::stream(seed, "scenario");
         let nodes = if random.permille(500) { 3 } else { 5 };
-        let drawn: Vec<Fault> =
-            Fault::ALL.into_iter().filter(|_| random.permille(500)).collect();
+        let drawn: Vec<Fault> = Fault::ALL.into_iter().filter(|_| random.permille(500)).collect();
         let is_quiet = random.permille(50);
-        let allowed = |fault: &Fault| {
-            choices.faults.as_ref().is_none_or(|faults| faults.contains(fault))
-        };
+        let allowed =
+            |fault: &Fault| choices.faults.as_ref().is_none_or(|faults| faults.contains(fault));
         let faults: Vec<Fault> = drawn.into_iter().filter(allowed).collect();
         let election_ms = random.spread(100, 800);
         let seconds = if is_quiet { random.between(60, 240) } else { random.between(5, 30) };
@@ -168,19 +164,21 @@ impl Scenario {
             faults,
             has_atlas: !choices.no_atlas,
             election_timeout: Duration::from_millis(election_ms),
-            heartbeat_interval: Duration::from_millis((election_ms / random.between(5, 10)).max(10)),
+            heartbeat_interval: Duration::from_millis(
+                (election_ms / random.between(5, 10)).max(10),
+            ),
             segment_bytes: random.spread(16 << 10, 256 << 10) & !4095,
             max_batch_bytes: random.spread(1 << 10, 256 << 10),
             max_inflight_bytes: random.spread(4 << 10, 1 << 20),
             max_unpersisted_bytes: random.spread(4 << 10, 1 << 20),
             recent_bytes: random.spread(1 << 10, 1 << 20),
             weather,
-            fault_pause: random.spread(election_ms / 2, election_ms * 20) * 1_000_000
+            fault_pause: random.spread(election_ms / 2, election_ms * 20)
+                * 1_000_000
                 * if is_quiet { 20 } else { 1 },
             keys: random.spread(2, 64),
             value_bytes: random.spread(8, 2048),
             think: random.spread(1_000_000, 200_000_000) * if is_quiet { 10 } else { 1 },
-            depth: random.between(1, 3) as usize,
             sync_us: (random.spread(50, 400), random.spread(400, 4000)),
         }
     }
