@@ -17,6 +17,7 @@ const ROADS: &[(&str, &[&str])] = &[
     // The command line of `raft`: it reads the file and starts the node.
     ("cli", &["model", "config", "node"]),
     ("raft-ctl", &["model", "wire", "storage", "kv", "config", "client"]),
+    ("raft-sim", &["model", "raft", "wire", "storage", "kv", "config", "client", "node"]),
 ];
 
 /// The most lines of a file before its tests, and of a function.

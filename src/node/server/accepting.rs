@@ -7,7 +7,7 @@ use log::Level;
 
 use super::{Due, Server};
 use crate::node::connection::{Connection, Stage};
-use crate::node::sockets;
+use crate::node::outside::Outside;
 
 /// The most connections that one turn accepts.
 const ACCEPTS: usize = 64;
@@ -18,16 +18,17 @@ const STRANGERS: usize = 64;
 /// For how long nothing is accepted when the process has no file descriptor left.
 const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
 
-impl Server {
+impl<O: Outside> Server<O> {
     /// Accepts until there is nobody left, or enough came for this turn.
     pub(super) fn accept(&mut self) {
         for _ in 0..ACCEPTS {
             if !self.state.accepts {
                 return;
             }
-            match self.listener.accept() {
+            match self.outside.accept() {
                 Ok((stream, remote)) => {
-                    if let Err(error) = sockets::prepare(&stream, self.patience()) {
+                    let patience = self.patience();
+                    if let Err(error) = self.outside.prepare(&stream, patience) {
                         let (level, reason) = (Level::Warn, error.to_string());
                         self.journal.dropped(level, self.now, Some(remote), None, &reason);
                         continue;

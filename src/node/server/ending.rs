@@ -1,7 +1,6 @@
 //! How connections end: at once, or after their last words; and how loudly that is told.
 
 use std::io::{self, Read};
-use std::net::Shutdown;
 use std::time::Duration;
 
 use log::Level;
@@ -12,6 +11,7 @@ use crate::model::NodeId;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::door::Footing;
 use crate::node::driver::DriverInput;
+use crate::node::outside::Outside;
 
 /// For how long last words may take to be sent and read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ const LEAVING: usize = 64;
 /// The most that is read and dropped of a connection after its last words.
 const DROPPED_BYTES: usize = 1 << 20;
 
-impl Server {
+impl<O: Outside> Server<O> {
     /// Ends a connection at once. A person is warned if that isn't how connections end.
     pub(super) fn close(&mut self, id: ConnectionId, reason: &str) {
         let level = if self.is_end_expected(id) { Level::Debug } else { Level::Warn };
@@ -44,8 +44,7 @@ impl Server {
     /// Ends a connection at once, with a line of this level if it was another node's.
     pub(super) fn close_at(&mut self, level: Level, id: ConnectionId, reason: &str) {
         let Some(mut connection) = self.state.connections.remove(&id) else { return };
-        // A socket that is closed leaves the poll by itself; failing to take it out changes nothing.
-        let _ = self.poll.registry().deregister(&mut connection.stream);
+        self.outside.deregister(&mut connection.stream);
         for due in [Due::Greeting(id), Due::LastWords(id), Due::Stalled(id)] {
             self.state.deadlines.clear(due);
         }
@@ -119,7 +118,7 @@ impl Server {
     /// might never see them, so the connection stays open until it has.
     pub(super) fn said_last_words(&mut self, id: ConnectionId) {
         let Some(connection) = self.state.connections.get_mut(&id) else { return };
-        if connection.stream.shutdown(Shutdown::Write).is_err() {
+        if self.outside.finish(&mut connection.stream).is_err() {
             return self.close(id, "the last words are sent");
         }
         // It may have closed its end before.

@@ -12,6 +12,7 @@ use crate::node::Exit;
 use crate::node::connection::{Connection, ConnectionId, Stage};
 use crate::node::door::Footing;
 use crate::node::driver::{ClientId, DriverInput};
+use crate::node::outside::Outside;
 use crate::wire::{FillEnd, Incoming, WireError};
 
 /// The most that one turn reads of one connection.
@@ -26,7 +27,7 @@ const TURN_REQUESTS: usize = 4096;
 /// The most requests that one turn takes of one client.
 const CLIENT_REQUESTS: usize = 1024;
 
-impl Server {
+impl<O: Outside> Server<O> {
     /// Other nodes first: a flood from clients must not keep a leader from its followers. Who
     /// isn't read because the turn has read enough goes first in the next one.
     pub(super) fn read_ready(&mut self) -> Result<(), Exit> {
@@ -112,7 +113,7 @@ impl Server {
                 }
             }
         }
-        let is_leaving = |connection: &Connection| connection.stage == Stage::Leaving;
+        let is_leaving = |connection: &Connection<O::Stream>| connection.stage == Stage::Leaving;
         if self.state.connections.get(&id).is_some_and(is_leaving) {
             left -= self.drop_what_comes(id, left).min(left);
         }

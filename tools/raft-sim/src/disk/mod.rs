@@ -1,0 +1,1 @@
+//! A disk that loses, tears, delays, fails and lies.
