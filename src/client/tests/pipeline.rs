@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::fake::{FakeNode, Reaction, done, options, refused, seen};
+use super::fake::{FakeNode, Reaction};
+use super::parts::{done, options, refused, seen};
 use crate::client::{Failure, Pipeline, Ticket};
 use crate::kv::{Answer, Command, Operation, Refusal, SESSION_WINDOW};
 use crate::wire::{RefusalCode, Request, RequestBody};
