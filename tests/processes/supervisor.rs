@@ -73,11 +73,11 @@ fn a_second_signal_stops_even_a_node_that_stands_still() {
     kill(process_of(&supervisor, 3), Signal::STOP);
     supervisor.signal(Signal::INT);
     supervisor.wait_for_output("left=1");
-    // Signals that come together are one request, so it is told until it hears a second one.
-    wait_for("the second signal to be heard", || {
+    // One that comes right behind the first is the same request.
+    wait_for("a second signal to be one", || {
         let runs = supervisor.runs();
         if runs {
-            kill(supervisor.pid(), Signal::INT);
+            supervisor.signal(Signal::INT);
         }
         (!runs).then_some(())
     });
