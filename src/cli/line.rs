@@ -48,6 +48,10 @@ pub(crate) fn text(
     write!(out, "{time} {style}{level:<5}{style:#} {label} {term} {role:<9} ")?;
     write!(out, "{bold}{}{bold:#}", OneLine(&record.args().to_string()))?;
     for (key, value) in &pairs.others {
+        // To people, what was not repeated says nothing.
+        if (key.as_ref(), value.plain()) == ("repeated", "0") {
+            continue;
+        }
         write!(out, " {key}={}", Quoted(value.plain()))?;
     }
     writeln!(out)
@@ -267,6 +271,15 @@ mod tests {
         check_text("voted", &pairs, "info  C 7 follower  voted candidate=B");
         let expected = r#""term":7,"role":"follower","event":"voted","candidate":"B""#;
         check_json("voted", &pairs, expected);
+    }
+
+    #[test]
+    fn people_are_told_of_repetitions_where_there_were_any() {
+        let pairs = [("peer", Value::from(2)), ("repeated", Value::from(3))];
+        check_text("gone", &pairs, "info  C - -         gone peer=2 repeated=3");
+        let pairs = [("peer", Value::from(2)), ("repeated", Value::from(0))];
+        check_text("gone", &pairs, "info  C - -         gone peer=2");
+        check_json("gone", &pairs, r#""event":"gone","peer":2,"repeated":0"#);
     }
 
     #[test]

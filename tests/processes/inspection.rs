@@ -44,6 +44,12 @@ fn the_cluster_is_watched_through_the_loss_of_nodes_and_of_the_quorum() {
     watch.wait_for_output("voters 2/3 up");
     watch.wait_for_output("DOWN");
     let next = cluster.wait_for_leader();
+    // Whoever leads now has never heard from the one that is down.
+    let status = raft_ctl(&cluster).args(["status", "--json"]).output().expect("it starts");
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    let down = status.split("\"up\":false").nth(1).expect("one is down");
+    let down = down.split("waits_for").next().expect("it has fields");
+    assert!(down.contains("\"matched\":null,\"round_trip_seconds\":null"), "{status}");
     watch.wait_for_output(&format!("leader {next} \""));
     cluster.node(next).kill();
     watch.wait_for_output("voters 1/3 up");

@@ -67,7 +67,7 @@ pub(crate) fn disk(directory: &Path) -> io::Result<DiskLimits> {
         sync_p50_us: quantile_us(&syncs, 0.5),
         sync_p99_us: quantile_us(&syncs, 0.99),
         sync_writers: writers,
-        durable_bytes_per_second: bandwidth(&directory)?,
+        durable_bytes_per_second: rounded(bandwidth(&directory)?),
         directory: directory.display().to_string(),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -177,8 +178,15 @@ fn ended_early(
         let unsure = output::count(stopped.unsure);
         made = made.detail(format!("{unsure} lines were under way and may be done"));
     }
-    let file = args.file.display();
-    made.details(shown_wrong(imported)).hint(format!(
-        "run it again from the start, or from there: tail -n +{first} {file} | raft-ctl import -"
-    ))
+    let again = match args.file.to_str() {
+        Some("-") => format!("run it again from the start, or from line {first} on"),
+        _ => {
+            let file = output::shell_quoted(args.file.as_os_str().as_bytes());
+            format!(
+                "run it again from the start, or from there: tail -n +{first} {file} | raft-ctl \
+                 import -"
+            )
+        }
+    };
+    made.details(shown_wrong(imported)).hint(again)
 }

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{self, BAD, BOLD, GOOD, Output, Seconds, VERSION, WARN, styled};
-use table::{round_trip, table};
+use table::{matched, round_trip, table};
 
 /// Over how long the rate of commits is measured.
 const RATE_TIME: Duration = Duration::from_millis(100);
@@ -214,14 +214,13 @@ fn object(nodes: &Nodes, healthy: bool) -> StatusObject {
 }
 
 fn node_object(nodes: &Nodes, node: &Node) -> NodeObject {
-    let peer = nodes.peer(node.id());
     let known = NodeObject {
         id: node.id().map(|id| id.number()),
         label: node.label().map(str::to_owned),
         address: node.endpoint.address.to_string(),
         up: node.status().is_some(),
         error: node.reason(),
-        matched: peer.map(|peer| peer.matched.0),
+        matched: matched(nodes, node).map(|matched| matched.0),
         round_trip_seconds: round_trip(nodes, node).map(Seconds),
         ..NodeObject::default()
     };

@@ -196,3 +196,22 @@ fn numbers_that_are_none_are_named() {
         assert!(ran.err.contains(said), "{}", ran.err);
     }
 }
+
+#[test]
+fn an_import_that_stops_says_from_where_it_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("it's all.jsonl");
+    let lines = "{\"key\":\"k\",\"value\":\"v\"}\n".repeat(3);
+    std::fs::write(&file, &lines).unwrap();
+    let file = file.display().to_string();
+    let cluster = FakeCluster::start(Mood::Dying(3));
+    let ran = cluster.run(&["-t", "300ms", "import", "--clients", "1", &file, "--json"]);
+    assert!([4, 5].contains(&ran.code), "{ran:?}");
+    let quoted = format!("'{}' | raft-ctl import -", file.replace('\'', "'\\''"));
+    assert!(ran.err.contains(&quoted), "{}", ran.err);
+    assert!(ran.err.contains("lines are done, all before line "), "{}", ran.err);
+    let cluster = FakeCluster::start(Mood::Dying(3));
+    let arguments = ["-t", "300ms", "import", "--clients", "1", "-"];
+    let ran = cluster.run_with_input(&arguments, lines.as_bytes());
+    assert!(ran.err.contains("run it again from the start, or from line "), "{}", ran.err);
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use raft_node::model::Index;
 use raft_node::wire::StatusRole;
 
 use crate::commands::nodes::{Node, Nodes};
@@ -88,20 +89,23 @@ fn role_cell(_: &Nodes, node: &Node) -> String {
 }
 
 fn match_cell(nodes: &Nodes, node: &Node) -> String {
-    match (nodes.peer(node.id()), node.status()) {
-        (Some(peer), _) => output::count(peer.matched.0),
-        (None, Some(status)) => output::count(status.durable.0),
-        (None, None) => "-".to_owned(),
-    }
+    let held = matched(nodes, node).or(node.status().map(|status| status.durable));
+    held.map_or_else(|| "-".to_owned(), |held| output::count(held.0))
+}
+
+/// Up to where the leader knows the node's log to be the same. A new leader doesn't know it of a
+/// node that is down.
+pub(super) fn matched(nodes: &Nodes, node: &Node) -> Option<Index> {
+    let matched = nodes.peer(node.id())?.matched;
+    (node.status().is_some() || matched > Index::ZERO).then_some(matched)
 }
 
 fn behind_cell(nodes: &Nodes, node: &Node) -> String {
     let Some(status) = node.status() else {
         let commit = nodes.leader().map(|leader| leader.commit.0);
-        let behind = nodes
-            .peer(node.id())
+        let behind = matched(nodes, node)
             .zip(commit)
-            .map(|(peer, commit)| output::count(commit.saturating_sub(peer.matched.0)));
+            .map(|(matched, commit)| output::count(commit.saturating_sub(matched.0)));
         return behind.unwrap_or_else(|| "-".to_owned());
     };
     if status.role == StatusRole::Leader {
