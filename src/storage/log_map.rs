@@ -272,7 +272,13 @@ pub(super) struct PieceCutter {
 
 impl PieceCutter {
     pub(super) fn new(ordinal: u64, head: &BlockHead) -> PieceCutter {
-        PieceCutter { ordinal, pieces: Vec::new(), open: None, next_at_head: Some(head.offset) }
+        PieceCutter::into(Vec::new(), ordinal, head)
+    }
+
+    /// Puts the pieces into the room of `pieces`.
+    pub(super) fn into(mut pieces: Vec<Piece>, ordinal: u64, head: &BlockHead) -> PieceCutter {
+        pieces.clear();
+        PieceCutter { ordinal, pieces, open: None, next_at_head: Some(head.offset) }
     }
 
     /// Adds entries that lie from `offset` to `end`.

@@ -91,6 +91,7 @@ impl<D: Disk> LogWriter<D> {
                 self.open.sync(&self.shared)?;
             }
             assert!(self.shared.map().add_block(&block), "the kept entry is held, as was checked");
+            self.open.take_back(block);
         }
         Ok(LogDone::Written { seq, bytes, rotated })
     }

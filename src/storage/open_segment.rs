@@ -1,9 +1,11 @@
 //! The segment that is written: made from a spare, and filled with blocks.
 
+use std::mem;
+
 use crate::model::{Batch, LogId, TermRun};
 
 use super::block::{BLOCK_HEAD_BYTES, BlockHead};
-use super::log_map::{BlockPlace, PIECE_BYTES, PieceCutter};
+use super::log_map::{BlockPlace, PIECE_BYTES, Piece, PieceCutter};
 use super::segment::{FIRST_BLOCK, SegmentHead};
 use super::shared::{Shared, Spare};
 use super::{Disk, DiskFile, Region, StorageError};
@@ -21,6 +23,8 @@ pub(super) struct OpenSegment<D: Disk> {
     durable: u64,
     /// Whether no later block says that the last one is durable.
     unmarked: bool,
+    /// The lists of an earlier block, whose room is used again.
+    used: (Vec<TermRun>, Vec<Piece>),
 }
 
 impl<D: Disk> OpenSegment<D> {
@@ -43,6 +47,7 @@ impl<D: Disk> OpenSegment<D> {
             end: FIRST_BLOCK,
             durable: 0,
             unmarked: false,
+            used: (Vec::new(), Vec::new()),
         };
         segment
             .region
@@ -105,7 +110,13 @@ impl<D: Disk> OpenSegment<D> {
         }
         self.end = head.end();
         self.unmarked = count > 0;
-        Ok(place(self.head.ordinal, head, batches))
+        let used = mem::take(&mut self.used);
+        Ok(place(self.head.ordinal, head, batches, used))
+    }
+
+    /// Takes back the lists of a block that is in the map.
+    pub(super) fn take_back(&mut self, block: BlockPlace) {
+        self.used = (block.runs, block.pieces);
     }
 
     fn store(&mut self, shared: &Shared<D>, at: u64, bytes: &[u8]) -> Result<(), StorageError> {
@@ -138,9 +149,14 @@ impl<D: Disk> OpenSegment<D> {
 }
 
 /// Where the entries of a block lie.
-fn place(ordinal: u64, head: BlockHead, batches: &[Batch]) -> BlockPlace {
-    let mut runs: Vec<TermRun> = Vec::new();
-    let mut cutter = PieceCutter::new(ordinal, &head);
+fn place(
+    ordinal: u64,
+    head: BlockHead,
+    batches: &[Batch],
+    (mut runs, pieces): (Vec<TermRun>, Vec<Piece>),
+) -> BlockPlace {
+    runs.clear();
+    let mut cutter = PieceCutter::into(pieces, ordinal, &head);
     let mut at = head.entries_at();
     for batch in batches {
         let (first, last) = (batch.first(), batch.last());

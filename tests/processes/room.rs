@@ -46,7 +46,7 @@ impl Drop for SmallDisk {
 #[test]
 fn a_leader_whose_disk_is_full_hands_over_and_goes_on_without_a_restart_when_it_has_room() {
     let mut cluster = Cluster::new(&Shape::default());
-    let Some(disk) = SmallDisk::mount(&cluster.data_directory(1), 64) else {
+    let Some(disk) = SmallDisk::mount(&cluster.data_directory(1), 96) else {
         println!(
             "not tested: no file system can be mounted here; driver/tests/room.rs has the logic"
         );
@@ -56,8 +56,7 @@ fn a_leader_whose_disk_is_full_hands_over_and_goes_on_without_a_restart_when_it_
     cluster.wait_for_leader();
     let lead = |cluster: &Cluster| {
         wait_for("node 1 to lead", || {
-            let status = raft_ctl(cluster).args(["transfer", "--to", "1"]).output();
-            status.expect("raft-ctl starts");
+            raft_ctl(cluster).args(["transfer-leader", "1"]).output().expect("raft-ctl starts");
             (cluster.wait_for_leader() == 1).then_some(())
         });
     };
@@ -90,7 +89,7 @@ fn a_leader_whose_disk_is_full_hands_over_and_goes_on_without_a_restart_when_it_
 #[test]
 fn a_cluster_without_any_room_refuses_writes_by_name_answers_reads_and_goes_on_with_room() {
     let mut cluster = Cluster::new(&Shape { nodes: 1, ..Shape::default() });
-    let Some(disk) = SmallDisk::mount(&cluster.data_directory(1), 64) else {
+    let Some(disk) = SmallDisk::mount(&cluster.data_directory(1), 96) else {
         println!(
             "not tested: no file system can be mounted here; driver/tests/room.rs has the logic"
         );

@@ -1,9 +1,10 @@
 //! The log thread as the driver sees it: what it has, what waits for it, and for how long.
 
+use std::mem;
 use std::time::Duration;
 
 use super::gathering::{Gathering, LogWrite};
-use crate::model::{Time, WriteSeq};
+use crate::model::{Batch, Time, WriteSeq};
 use crate::storage::{LogDone, LogReport, LogWork};
 
 /// How long nothing is to be done before it is noted that everything is durable.
@@ -28,6 +29,8 @@ pub(crate) struct Log {
     max_bytes: u64,
     /// What the log thread has, and since when.
     given: Option<(LogWork, Time)>,
+    /// The list of an earlier write, whose room is used again.
+    used: Vec<Batch>,
     /// The write whose hard state is in the work that the log thread has.
     votes: Option<WriteSeq>,
     /// When a mark is due.
@@ -65,6 +68,7 @@ impl Log {
             gathering: Gathering::default(),
             max_bytes,
             given: None,
+            used: Vec::new(),
             votes: None,
             mark_at: None,
             full: None,
@@ -89,14 +93,18 @@ impl Log {
             None => self.fresh_work(now)?,
         };
         self.mark_at = None;
-        self.given = Some((work.clone(), now));
+        let copy = self.copy(&work);
+        self.given = Some((copy, now));
         Some(work)
     }
 
     /// The log thread has done what it had.
     pub(crate) fn finished(&mut self, now: Time, report: LogReport, took: Duration) -> Finished {
-        let had = self.given.take();
-        assert!(had.is_some(), "the log thread reports on what it was given");
+        let (had, _) = self.given.take().expect("the log thread reports on what it was given");
+        if let LogWork::Write { mut batches, .. } = had {
+            batches.clear();
+            self.used = batches;
+        }
         self.full_since = None;
         match report.done {
             LogDone::Written { seq, .. } => {
@@ -187,6 +195,14 @@ impl Log {
             return None;
         }
         Some(work)
+    }
+
+    /// What is kept of a work in case that there is no room for it.
+    fn copy(&mut self, work: &LogWork) -> LogWork {
+        let LogWork::Write { seq, hard_state, keep, batches } = work else { return work.clone() };
+        let mut copies = mem::take(&mut self.used);
+        copies.extend_from_slice(batches);
+        LogWork::Write { seq: *seq, hard_state: *hard_state, keep: *keep, batches: copies }
     }
 
     fn fresh_work(&mut self, now: Time) -> Option<LogWork> {
