@@ -43,6 +43,12 @@ pub fn marker_names() -> impl Iterator<Item = &'static str> {
     markers::MARKERS.iter().map(|(_, _, name)| *name)
 }
 
+/// The timeline of this thread's world so far, which is gone then; for one that ends by a panic.
+#[must_use]
+pub fn lines_so_far() -> Vec<String> {
+    journal::take_timeline()
+}
+
 /// Runs the world of a scenario to its end, or to the first thing that must not be. With
 /// `is_verbose` the outcome has the timeline.
 #[must_use]
@@ -234,7 +240,7 @@ impl World {
             commits,
             answered,
             markers,
-            timeline: self.trace.into_lines(),
+            timeline: lines_so_far(),
         }
     }
 
