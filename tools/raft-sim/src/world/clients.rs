@@ -316,7 +316,7 @@ impl Client {
     ) {
         let Some((_, purpose, _)) = self.call.take() else { return };
         let now = network.borrow().now;
-        let pause = self.random.spread(1000, self.think);
+        let pause = self.random.below(2 * self.think) + 1;
         self.look_later(now + pause);
         if result.as_ref().is_err_and(Failure::is_unreadable) {
             self.line = None;

@@ -17,6 +17,7 @@ thread_local! {
 struct Page {
     keeps_lines: bool,
     lines: Vec<String>,
+    timeline: Vec<String>,
     votes: Vec<(u64, u64)>,
     markers: BTreeMap<Mark, u64>,
 }
@@ -26,7 +27,13 @@ pub(crate) type Mark = (&'static str, &'static str);
 
 impl Page {
     const fn new() -> Page {
-        Page { keeps_lines: false, lines: Vec::new(), votes: Vec::new(), markers: BTreeMap::new() }
+        Page {
+            keeps_lines: false,
+            lines: Vec::new(),
+            timeline: Vec::new(),
+            votes: Vec::new(),
+            markers: BTreeMap::new(),
+        }
     }
 }
 
@@ -48,6 +55,21 @@ pub(crate) fn begin(keeps_lines: bool) {
 /// The lines that were written since they were last taken.
 pub(crate) fn take_lines() -> Vec<String> {
     PAGE.with_borrow_mut(|page| std::mem::take(&mut page.lines))
+}
+
+/// Adds a line to the timeline.
+pub(crate) fn add_to_timeline(line: String) {
+    PAGE.with_borrow_mut(|page| page.timeline.push(line));
+}
+
+/// The timeline so far.
+pub(crate) fn take_timeline() -> Vec<String> {
+    let take = |page: &RefCell<Page>| match page.try_borrow_mut() {
+        Ok(mut page) => std::mem::take(&mut page.timeline),
+        // A node was just writing when it ended.
+        Err(_) => Vec::new(),
+    };
+    PAGE.with(take)
 }
 
 /// The votes that were given since they were last taken: the term and for whom.

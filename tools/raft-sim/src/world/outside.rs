@@ -45,7 +45,10 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.network.borrow_mut().close(self.connection, self.end);
+        // Where a panic is on its way the network may be in use.
+        if let Ok(mut network) = self.network.try_borrow_mut() {
+            network.close(self.connection, self.end);
+        }
     }
 }
 

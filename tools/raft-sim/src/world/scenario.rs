@@ -33,15 +33,13 @@ pub enum Fault {
     Rot,
     /// A node that loses its directory.
     Wipes,
-    /// A copy of a directory that is started beside the first.
-    Clones,
     /// Processes that are asked to stop in good order, and hand-overs of leadership.
     Stops,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Fault; 14] = [
+    pub const ALL: [Fault; 13] = [
         Fault::Delays,
         Fault::Breaks,
         Fault::Cuts,
@@ -54,7 +52,6 @@ impl Fault {
         Fault::FullDisks,
         Fault::Rot,
         Fault::Wipes,
-        Fault::Clones,
         Fault::Stops,
     ];
 
@@ -74,7 +71,6 @@ impl Fault {
             Fault::FullDisks => "full-disks",
             Fault::Rot => "rot",
             Fault::Wipes => "wipes",
-            Fault::Clones => "clones",
             Fault::Stops => "stops",
         }
     }
@@ -135,7 +131,7 @@ pub struct Scenario {
     pub(crate) fault_pause: u64,
     pub(crate) keys: u64,
     pub(crate) value_bytes: u64,
-    /// The pause of a client between two operations, at most, in nanoseconds.
+    /// The pause of a client between two operations, on average, in nanoseconds.
     pub(crate) think: u64,
     /// How fast a sync is, at best and as a rule at most, in microseconds.
     pub(crate) sync_us: (u64, u64),
@@ -153,7 +149,7 @@ impl Scenario {
             |fault: &Fault| choices.faults.as_ref().is_none_or(|faults| faults.contains(fault));
         let faults: Vec<Fault> = drawn.into_iter().filter(allowed).collect();
         let election_ms = random.spread(100, 800);
-        let seconds = if is_quiet { random.between(60, 240) } else { random.between(5, 30) };
+        let seconds = if is_quiet { random.between(60, 300) } else { random.between(3, 20) };
         let delays = faults.contains(&Fault::Delays);
         let weather = draw_weather(&mut random, election_ms, delays);
         Scenario {
@@ -178,7 +174,7 @@ impl Scenario {
                 * if is_quiet { 20 } else { 1 },
             keys: random.spread(2, 64),
             value_bytes: random.spread(8, 2048),
-            think: random.spread(1_000_000, 200_000_000) * if is_quiet { 10 } else { 1 },
+            think: random.spread(3_000_000, 200_000_000) * if is_quiet { 10 } else { 1 },
             sync_us: (random.spread(50, 400), random.spread(400, 4000)),
         }
     }

@@ -8,20 +8,15 @@ use super::network::Transit;
 pub(crate) struct Trace {
     hash: u64,
     is_verbose: bool,
-    lines: Vec<String>,
 }
 
 impl Trace {
     pub(crate) fn new(is_verbose: bool) -> Trace {
-        Trace { hash: 0xcbf2_9ce4_8422_2325, is_verbose, lines: Vec::new() }
+        Trace { hash: 0xcbf2_9ce4_8422_2325, is_verbose }
     }
 
     pub(crate) const fn hash(&self) -> u64 {
         self.hash
-    }
-
-    pub(crate) fn into_lines(self) -> Vec<String> {
-        self.lines
     }
 
     pub(crate) const fn add(&mut self, number: u64) {
@@ -45,14 +40,14 @@ impl Trace {
             return;
         }
         let who = machine.map_or_else(|| "world ".to_owned(), |one| format!("node {}", one + 1));
-        self.lines.push(format!("{:>12.6}  {who}  {}", now as f64 / 1e9, text()));
+        journal::add_to_timeline(format!("{:>12.6}  {who}  {}", now as f64 / 1e9, text()));
     }
 
     /// Takes over what a node has written since the last time.
     pub(crate) fn take_journal(&mut self, now: u64, machine: usize) {
         if self.is_verbose {
             for line in journal::take_lines() {
-                self.note(now, Some(machine), || line);
+                self.note(now, Some(machine), || format!(": {line}"));
             }
         }
     }
