@@ -18,5 +18,11 @@ mod sockets;
 mod start;
 mod threads;
 
+use std::time::Duration;
+
 pub use exit::Exit;
 pub use start::{Banner, Start, run};
+
+/// A second signal so soon after the first is the same request: whoever signals a process and
+/// its group, as `timeout` does, reaches it twice.
+pub const ONE_REQUEST: Duration = Duration::from_millis(200);

@@ -15,7 +15,7 @@ use super::calls::Calls;
 use super::door::{Door, Myself};
 use super::forming::{Forming, Founder, Plan};
 use super::journal::Journal;
-use super::opening::{Store, open};
+use super::opening::{Opening, Store, open};
 use super::server::{Early, LISTENER, Life, LoopState, SIGNALS, Server, WAKER};
 use super::sockets;
 use super::threads::Mailbox;
@@ -64,6 +64,11 @@ pub struct Banner {
     pub took: Duration,
 }
 
+/// Two quorums may found at the same time, and are told apart by the ids that they draw.
+const FORM_AND_ID: &str = "a quorum can't form a cluster whose id is fixed: nothing was started. \
+                           Take ClusterId out of raft.ini, or start without --form and let the \
+                           cluster form when all nodes are there";
+
 /// Runs the node until it stops, and says why it did.
 ///
 /// The caller ends the process with [`Exit::code`], soon: a thread may still wait for a disk that
@@ -82,14 +87,16 @@ fn prepare(start: Start) -> Result<Server, Exit> {
         let message = format!("there is no node {} in {}", start.me, start.config_path.display());
         return Err(Exit::Configuration(message));
     };
+    let refused = |what| move |error| Exit::System { what, error };
+    // Before the directory is read, which may take long: who is told to stop meanwhile does so
+    // in good order as soon as it has started.
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(refused("signals"))?;
     if start.config.cluster.storage_class == StorageClass::File {
-        let refused = |error| Exit::System { what: "to handle a signal", error };
-        end_on_bus_error().map_err(refused)?;
+        end_on_bus_error().map_err(refused("to handle a signal"))?;
     }
-    let opening = open(&start.config, &node, (rand::random(), rand::random()))?;
+    let opening = open_directory(&start, &node)?;
     let (listener, listening) = sockets::listen(&node.listen_address())
         .map_err(|(address, error)| Exit::Listen { address, error })?;
-    let refused = |what| move |error| Exit::System { what, error };
     let poll = Poll::new().map_err(refused("to wait for events"))?;
     let (reports_in, reports) = channel();
     let waker = Waker::new(poll.registry(), WAKER).map_err(refused("to be woken"))?;
@@ -117,7 +124,7 @@ fn prepare(start: Start) -> Result<Server, Exit> {
         mailbox,
         reports,
         listener,
-        signals: Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(refused("signals"))?,
+        signals,
         door: Door::new(me),
         calls: Calls::new(rand::random()),
         journal: Journal::new(),
@@ -126,13 +133,7 @@ fn prepare(start: Start) -> Result<Server, Exit> {
         poll,
         config: start.config,
     };
-    let registry = server.poll.registry();
-    registry
-        .register(&mut server.listener, LISTENER, Interest::READABLE)
-        .map_err(refused("to listen"))?;
-    registry
-        .register(&mut server.signals, SIGNALS, Interest::READABLE)
-        .map_err(refused("signals"))?;
+    register(&mut server)?;
     for other in server.config.nodes.iter().filter(|other| other.id != server.me) {
         server.calls.set(other.id, &other.address(), Time::ZERO);
     }
@@ -156,6 +157,30 @@ fn prepare(start: Start) -> Result<Server, Exit> {
     Ok(server)
 }
 
+fn open_directory(start: &Start, node: &Node) -> Result<Opening, Exit> {
+    let opening = open(&start.config, node, (rand::random(), rand::random()))?;
+    let is_fixed = start.config.cluster.cluster_id.is_some();
+    match &opening.store {
+        Store::Unformed(_) if start.form && is_fixed => {
+            Err(Exit::Configuration(FORM_AND_ID.to_owned()))
+        }
+        _ => Ok(opening),
+    }
+}
+
+/// Has the event loop told of those who call, and of signals.
+fn register(server: &mut Server) -> Result<(), Exit> {
+    let refused = |what| move |error| Exit::System { what, error };
+    let registry = server.poll.registry();
+    registry
+        .register(&mut server.listener, LISTENER, Interest::READABLE)
+        .map_err(refused("to listen"))?;
+    registry
+        .register(&mut server.signals, SIGNALS, Interest::READABLE)
+        .map_err(refused("signals"))?;
+    Ok(())
+}
+
 fn plan(config: &Config, form: bool) -> Plan {
     let founder = |node: &Node| Founder {
         id: node.id,
@@ -168,7 +193,8 @@ fn plan(config: &Config, form: bool) -> Plan {
         cluster_name: config.cluster.name.clone(),
         cluster: config.cluster.cluster_id,
         founders,
-        quorum_is_enough: form || config.cluster.storage_class == StorageClass::Memory,
+        quorum_is_enough: config.cluster.cluster_id.is_none()
+            && (form || config.cluster.storage_class == StorageClass::Memory),
         settings: Settings::default().encode(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::life::Life;
 use super::{Due, Server};
+use crate::config::StorageClass;
 use crate::model::{MAX_SEATS, Member, NodeId};
 use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
@@ -28,7 +29,7 @@ impl Server {
             return;
         }
         connection.stage = Stage::Calling(to);
-        let hello = self.door.hello(to, &self.life.standpoint(self.state.is_leaving));
+        let hello = self.door.hello(to, &self.life.standpoint(self.state.is_leaving()));
         hello.encode(&mut self.state.scratch);
         let bytes = self.state.scratch.split().freeze();
         self.send(id, bytes);
@@ -36,7 +37,7 @@ impl Server {
 
     /// Somebody has said hello.
     pub(super) fn greeted(&mut self, id: ConnectionId, hello: &Hello) {
-        let standpoint = self.life.standpoint(self.state.is_leaving);
+        let standpoint = self.life.standpoint(self.state.is_leaving());
         let judged = self.door.judge(hello, &standpoint).and_then(|footing| {
             let is_client = hello.purpose == Purpose::Client;
             if is_client && self.count_clients() >= self.config.client.max_connections {
@@ -105,7 +106,7 @@ impl Server {
                 false => Ok(()),
             };
         }
-        let standpoint = self.life.standpoint(self.state.is_leaving);
+        let standpoint = self.life.standpoint(self.state.is_leaving());
         match self.door.judge_answer(to, answer, &standpoint) {
             Ok((member, footing)) => {
                 self.state.deadlines.clear(Due::Greeting(id));
@@ -136,9 +137,15 @@ impl Server {
             Life::Refounding { .. } | Life::Between => false,
         };
         if is_enough {
-            return Err(Exit::Refused(format!(
-                "node {by} refuses this node: {text}. Nothing was changed here"
-            )));
+            let hint = match self.config.cluster.storage_class {
+                StorageClass::File => "Nothing was changed here",
+                StorageClass::Memory => {
+                    "With InMemoryStorage each start is another member, and members can't be \
+                     replaced yet: to have all nodes again, stop all and start all, which begins \
+                     an empty cluster"
+                }
+            };
+            return Err(Exit::Refused(format!("node {by} refuses this node: {text}. {hint}")));
         }
         Ok(())
     }

@@ -8,9 +8,9 @@ use super::life::Life;
 use super::serving::limits;
 use super::{Due, Server};
 use crate::config;
-use crate::node::Exit;
 use crate::node::connection::Stage;
 use crate::node::driver::DriverInput;
+use crate::node::{Exit, ONE_REQUEST};
 use crate::wire::encode_goodbye;
 
 impl Server {
@@ -18,8 +18,11 @@ impl Server {
         let pending: Vec<i32> = self.signals.pending().collect();
         for signal in pending {
             match signal {
-                SIGTERM | SIGINT if self.state.is_leaving => return Err(Exit::AtOnce { signal }),
-                SIGTERM | SIGINT => self.begin_to_leave()?,
+                SIGTERM | SIGINT => match self.state.leaves_since {
+                    None => self.begin_to_leave()?,
+                    Some(since) if self.now.since(since) < ONE_REQUEST => {}
+                    Some(_) => return Err(Exit::AtOnce { signal }),
+                },
                 SIGHUP => self.reload(),
                 _ => {}
             }
@@ -28,7 +31,7 @@ impl Server {
     }
 
     fn begin_to_leave(&mut self) -> Result<(), Exit> {
-        self.state.is_leaving = true;
+        self.state.leaves_since = Some(self.now);
         if self.is_terminal {
             eprintln!("SHUTTING DOWN, PLEASE WAIT FOR FULL STOP");
         }

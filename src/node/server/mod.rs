@@ -119,7 +119,8 @@ pub(super) struct LoopState {
     /// Who refuses this node for a reason that guards the data, and what they say.
     refusals: BTreeMap<NodeId, String>,
     accepts: bool,
-    is_leaving: bool,
+    /// Since when the node is on its way out.
+    leaves_since: Option<Time>,
     /// Whether the process was away for longer than it wanted to be before this turn.
     was_away: bool,
     /// Frames are made here.
@@ -138,10 +139,15 @@ impl LoopState {
             links: Links::default(),
             refusals: BTreeMap::new(),
             accepts: true,
-            is_leaving: false,
+            leaves_since: None,
             was_away: false,
             scratch: BytesMut::new(),
         }
+    }
+
+    /// Whether the node is on its way out.
+    const fn is_leaving(&self) -> bool {
+        self.leaves_since.is_some()
     }
 }
 
