@@ -214,6 +214,9 @@ impl Raft {
         if leading.handover.is_some() {
             return Some(Refusal::Transferring);
         }
+        if self.is_undecided() {
+            return Some(Refusal::NotYet);
+        }
         // What waits for the own disk, and what waits for a quorum.
         let settled = self.gates.durable_index().min(self.commit);
         let waiting = self.log.bytes_above(settled);

@@ -237,7 +237,8 @@ pub enum Refusal {
     NoTarget,
     /// The other node didn't take over in time; this one goes on leading.
     TransferFailed,
-    /// Another change of members, or the first entry of this leader's term, isn't committed yet.
+    /// Another change of members, or the first entry of this leader's term, isn't committed yet,
+    /// or nothing is in this cluster.
     NotYet,
     /// The configuration has no vacant seat of this id.
     NoSeat,

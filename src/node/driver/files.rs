@@ -66,7 +66,7 @@ impl Files {
 
     /// The work to be handed over now, if the file thread is free and there is some.
     pub(crate) fn next_work(&mut self) -> Option<FileWork> {
-        if self.making_spare || self.reading.is_some() {
+        if !self.is_idle() {
             return None;
         }
         if self.spares_wanted > 0 {
@@ -78,6 +78,11 @@ impl Files {
         self.reading = Some((self.tickets, read));
         let ReadWork { first, last, max_bytes, .. } = read;
         Some(FileWork::Read { ticket: self.tickets, first, last, max_bytes })
+    }
+
+    /// Whether the file thread has nothing.
+    pub(crate) const fn is_idle(&self) -> bool {
+        !self.making_spare && self.reading.is_none()
     }
 
     /// A spare was made, or there was no room for one: then none is tried until the log thread

@@ -160,8 +160,7 @@ impl Server {
         party: &Party,
     ) {
         let Some(connection) = self.state.connections.get_mut(&id) else { return };
-        let has_more = party.last.index.0 > 1;
-        connection.stage = Stage::Node { member, is_called, footing, has_more };
+        connection.stage = Stage::Node { member, is_called, footing, last: party.last };
         self.journal.connected(member, connection.remote, is_called);
         if footing == Footing::Founders {
             self.life.came(member, party.cluster.is_some(), self.now);

@@ -282,6 +282,7 @@ impl Server {
             self.call(id);
         }
         self.form()?;
+        self.claim_anew();
         self.refound();
         if let Life::Serving(serving) = &mut self.life {
             serving.driver.handle(self.now, DriverInput::Tick);
