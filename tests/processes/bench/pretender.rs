@@ -1,17 +1,16 @@
 //! A node that a test plays itself, so that it decides what that node hears and says.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Error, ErrorKind, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 
 use bytes::BytesMut;
 use raft_node::model::{Body, Boot, ClusterId, Epoch, Index, LogId, Member, StartNumber, Term};
 use raft_node::wire::{
-    Addressed, Frame, FrameReader, Hello, HelloAnswer, Incoming, Party, Purpose, Verdict,
-    encode_message,
+    Addressed, FoundingOffer, FoundingReply, Frame, FrameReader, Hello, HelloAnswer, Incoming,
+    Party, Purpose, Verdict, encode_message,
 };
-use raft_node::wire::{FoundingOffer, FoundingReply};
 
-use super::PATIENCE;
+use super::{PATIENCE, wait_for};
 
 /// A member that listens on the address of a node that doesn't run.
 pub(crate) struct Pretender {
@@ -23,6 +22,7 @@ pub(crate) struct Pretender {
 impl Pretender {
     pub(crate) fn new(address: (IpAddr, u16), member: Member) -> Pretender {
         let listener = TcpListener::bind(address).expect("the port is free");
+        listener.set_nonblocking(true).expect("a socket can be made not to wait");
         Pretender { listener, member, cluster: None }
     }
 
@@ -51,6 +51,8 @@ impl Pretender {
                         let mut bytes = BytesMut::new();
                         FoundingReply::Stored { cluster }.encode(&mut bytes);
                         call.say(&bytes);
+                        // Both sides say hello anew, as members.
+                        break;
                     }
                     Incoming::Message { body: Body::PreVote { candidate_term, .. }, .. } => {
                         let body = Body::PreVoteReply { candidate_term, granted: true };
@@ -68,7 +70,8 @@ impl Pretender {
 
     /// Answers the next call.
     fn answer(&self) -> Call {
-        let (stream, _) = self.listener.accept().expect("somebody calls");
+        let (stream, _) = wait_for("somebody to call", || self.listener.accept().ok());
+        stream.set_nonblocking(false).expect("a socket can be made to wait");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         let mut call = Call { stream, reader: FrameReader::accepting() };
         let hello = loop {
@@ -170,7 +173,11 @@ impl Read for Once<'_> {
         if std::mem::replace(&mut self.is_read, true) {
             return Err(ErrorKind::WouldBlock.into());
         }
-        let count = self.stream.read(buffer)?;
+        let waited_in_vain = |error: Error| match error.kind() {
+            ErrorKind::WouldBlock => ErrorKind::TimedOut.into(),
+            _ => error,
+        };
+        let count = self.stream.read(buffer).map_err(waited_in_vain)?;
         self.end = count == 0;
         Ok(count)
     }
