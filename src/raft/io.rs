@@ -237,8 +237,7 @@ pub enum Refusal {
     NoTarget,
     /// The other node didn't take over in time; this one goes on leading.
     TransferFailed,
-    /// Another change of members, or the first entry of this leader's term, isn't committed yet,
-    /// or nothing is in this cluster.
+    /// Another change of members, or the first entry of this leader's term, isn't committed yet.
     NotYet,
     /// The configuration has no vacant seat of this id.
     NoSeat,

@@ -28,7 +28,7 @@ impl Pretender {
 
     /// Waits until an empty node, which is called by another one, is offered a founding; the
     /// other one never hears what became of it.
-    pub(crate) fn is_offered(self) -> FoundingOffer {
+    pub(crate) fn wait_for_offer(self) -> FoundingOffer {
         loop {
             let mut call = self.answer();
             while let Some(incoming) = call.next() {
