@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 use raft_node::config::{Config, Node};
+use raft_node::node::ONE_REQUEST;
 use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -21,10 +22,6 @@ use child::Child;
 
 /// How much longer than `ShutdownTimeout` the nodes may take to stop before they are killed.
 const STOP_RESERVE: Duration = Duration::from_secs(5);
-
-/// A second signal so soon after the first is the same request: whoever signals a process and
-/// its group, as `timeout` does, reaches it twice.
-const ONE_REQUEST: Duration = Duration::from_millis(200);
 
 /// What happens to the supervisor.
 enum Happening {

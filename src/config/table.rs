@@ -54,7 +54,7 @@ pub(super) const CLUSTER: &[Key<Cluster>] = &[
             show: |cluster| cluster.cluster_id.map(|id| id.to_string()),
         },
         doc: "The id that the cluster must have. A node whose directory belongs to another one \
-              doesn't start.",
+              doesn't start. With it a cluster forms only when all nodes are there.",
     },
     Key {
         name: "ElectionTimeout",

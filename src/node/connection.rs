@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::door::Footing;
 use super::driver::ClientId;
 use super::outbound::{Outbound, SLICES};
-use crate::model::{Member, NodeId};
+use crate::model::{LogId, Member, NodeId};
 use crate::wire::{FrameReader, Purpose};
 
 /// The name of a connection. It only grows: an event for one that is gone finds nothing.
@@ -28,8 +28,8 @@ pub(crate) enum Stage {
         /// Whether this node has called it.
         is_called: bool,
         footing: Footing,
-        /// Whether its log holds more than a founding entry.
-        has_more: bool,
+        /// The last entry of its log, as its hello said.
+        last: LogId,
     },
     /// A client.
     Client(ClientId),

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::forming::may_be_undecided;
 use crate::kv::FEATURE_LEVEL;
 use crate::model::{
     Boot, ClusterId, Configuration, Epoch, Index, LogId, Member, NodeId, PeerLevel, StartNumber,
@@ -19,7 +20,7 @@ use crate::wire::{
 /// The feature levels that this program supports; a cluster begins at 0.
 const FEATURES: VersionRange = VersionRange { lowest: 0, highest: FEATURE_LEVEL };
 
-/// A log that holds no more than the founding entry binds nobody.
+/// The founding entry. Until something behind it is committed, it binds nobody.
 const FOUNDING: Index = Index(1);
 
 /// How many nodes beside the members are remembered.
@@ -86,18 +87,30 @@ struct Level {
     boot: Boot,
 }
 
+/// The latest start that was heard of a node.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    boot: Boot,
+    start: StartNumber,
+    /// When it was heard last, counted in hellos.
+    at: u64,
+}
+
 /// The checks, and what they remember of the others.
 #[derive(Debug)]
 pub(crate) struct Door {
     me: Myself,
-    /// The latest start that was heard of each member.
-    starts: BTreeMap<Member, (Boot, StartNumber)>,
+    /// Of the members, and of the strangers that were heard last.
+    starts: BTreeMap<Member, Heard>,
+    /// Of the members, and of whom a leader last told.
     levels: BTreeMap<Member, Level>,
+    /// How many hellos were heard.
+    hellos: u64,
 }
 
 impl Door {
     pub(crate) fn new(me: Myself) -> Door {
-        Door { me, starts: BTreeMap::new(), levels: BTreeMap::new() }
+        Door { me, starts: BTreeMap::new(), levels: BTreeMap::new(), hellos: 0 }
     }
 
     pub(crate) const fn me(&self) -> &Myself {
@@ -200,13 +213,20 @@ impl Door {
     }
 
     /// What a leader tells of the members in its term, and up to where it has committed.
+    /// `members` are those that this node knows.
     pub(crate) fn learn(
         &mut self,
-        term: Term,
-        commit: Index,
-        levels: impl Iterator<Item = PeerLevel>,
+        (term, commit): (Term, Index),
+        levels: &[PeerLevel],
+        members: &Configuration,
     ) {
-        for PeerLevel { member, matched, boot } in levels {
+        if commit <= FOUNDING {
+            // Nobody is bound yet: whoever gives its founding up drops what it acknowledged.
+            return;
+        }
+        let is_told = |one: &Member| levels.iter().any(|level| level.member == *one);
+        self.levels.retain(|one, _| is_told(one) || members.seat(*one).is_some());
+        for PeerLevel { member, matched, boot } in levels.iter().copied() {
             let known = self.levels.entry(member).or_default();
             known.boot = known.boot.max(boot);
             known.floor = known.floor.max(matched.min(commit));
@@ -347,7 +367,7 @@ impl Door {
             return Ok(Footing::Founders);
         };
         if cluster != theirs {
-            if standpoint.last.index <= FOUNDING || party.last.index <= FOUNDING {
+            if may_be_undecided(standpoint.last) || may_be_undecided(party.last) {
                 return Ok(Footing::Founders);
             }
             let text = format!("this is cluster {cluster}, not {theirs}");
@@ -396,7 +416,7 @@ impl Door {
         party: &Party,
         standpoint: &Standpoint<'_>,
     ) -> Result<(), Refused> {
-        if let Some((boot, start)) = self.starts.get(&member) {
+        if let Some(Heard { boot, start, .. }) = self.starts.get(&member) {
             if party.boot < *boot {
                 let text = format!(
                     "node {} has lost durable state: start {boot} of it was heard, and it says \
@@ -415,16 +435,24 @@ impl Door {
                 return Err(refuse(HelloRefusal::CLONE, text));
             }
         }
-        self.starts.insert(member, (party.boot, party.start));
-        let seats = standpoint.members.map_or(&[][..], |(_, members)| members.seats());
-        let is_stranger =
-            |one: &Member| *one != member && !seats.iter().any(|seat| seat.member() == Some(*one));
-        while self.starts.len() > seats.len() + STRANGERS {
-            let Some(one) = self.starts.keys().copied().find(is_stranger) else { break };
-            self.starts.remove(&one);
-            self.levels.remove(&one);
-        }
+        self.hellos += 1;
+        let heard = Heard { boot: party.boot, start: party.start, at: self.hellos };
+        self.starts.insert(member, heard);
+        self.forget_strangers(standpoint);
         Ok(())
+    }
+
+    /// Of those who aren't members, only the latest are remembered: a stranger may be a member
+    /// that this node hasn't heard of yet.
+    fn forget_strangers(&mut self, standpoint: &Standpoint<'_>) {
+        let is_stranger = |one: &Member| {
+            standpoint.members.is_none_or(|(_, members)| members.seat(*one).is_none())
+        };
+        while self.starts.keys().filter(|one| is_stranger(one)).count() > STRANGERS {
+            let strangers = self.starts.iter().filter(|(one, _)| is_stranger(one));
+            let oldest = strangers.min_by_key(|(_, heard)| heard.at).map(|(one, _)| *one);
+            self.starts.remove(&oldest.expect("there are several"));
+        }
     }
 }
 

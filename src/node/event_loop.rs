@@ -14,12 +14,12 @@ use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
-use super::Exit;
 use super::connection::ConnectionId;
 use super::outside::{Outside, Readiness, Report, Workers};
 use super::server::Server;
 use super::sockets;
 use super::threads::{DiskThreads, Mailbox, look_up};
+use super::{Exit, ONE_REQUEST};
 use crate::config::{self, Address, Overrides};
 use crate::model::{LogTime, NodeId, Time};
 use crate::storage::{FileWork, LogWork};
@@ -62,9 +62,16 @@ pub(super) struct System {
     threads: Option<DiskThreads>,
 }
 
+/// From now on signals are told to the loop instead of ending the process.
+pub(super) fn signals() -> Result<Signals, Exit> {
+    let refused = |error| Exit::System { what: "signals", error };
+    Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(refused)
+}
+
 /// Puts together what the loop waits for and what the shell asks of the system.
 pub(super) fn parts(
     mut listener: TcpListener,
+    mut signals: Signals,
     reload: Reload,
     is_terminal: bool,
 ) -> Result<(Parts, System), Exit> {
@@ -74,7 +81,6 @@ pub(super) fn parts(
     let (reports_in, reports) = channel();
     let waker = Waker::new(&registry, WAKER).map_err(refused("to be woken"))?;
     let mailbox = Mailbox { reports: reports_in, waker: Arc::new(waker) };
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(refused("signals"))?;
     let readable = Interest::READABLE;
     registry.register(&mut listener, LISTENER, readable).map_err(refused("to listen"))?;
     registry.register(&mut signals, SIGNALS, readable).map_err(refused("signals"))?;
@@ -126,15 +132,16 @@ impl EventLoop {
         let pending: Vec<i32> = self.parts.signals.pending().collect();
         for signal in pending {
             match signal {
-                SIGTERM | SIGINT if self.server.is_leaving() => {
-                    return Err(Exit::AtOnce { signal });
-                }
-                SIGTERM | SIGINT => {
-                    if self.parts.is_terminal {
-                        eprintln!("SHUTTING DOWN, PLEASE WAIT FOR FULL STOP");
+                SIGTERM | SIGINT => match self.server.leaves_for() {
+                    None => {
+                        if self.parts.is_terminal {
+                            eprintln!("SHUTTING DOWN, PLEASE WAIT FOR FULL STOP");
+                        }
+                        self.server.begin_to_leave()?;
                     }
-                    self.server.begin_to_leave()?;
-                }
+                    Some(time) if time < ONE_REQUEST => {}
+                    Some(_) => return Err(Exit::AtOnce { signal }),
+                },
                 SIGHUP => {
                     let Reload { path, overrides } = &self.parts.reload;
                     let loaded = config::load(path, overrides, env::vars_os());

@@ -3,8 +3,9 @@
 //! When all nodes of the file are there and empty, the one with the lowest id stores the first
 //! entry and offers it to the others; each stores the same bytes before it takes part. Where a
 //! quorum is enough, the lowest node that is there founds, and the seats of the others wait for
-//! them. A founding that nothing follows binds nobody: of two, one gives way.
+//! them. A founding in which nothing was committed binds nobody: of two, one gives way.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -214,11 +215,38 @@ pub(crate) fn may_join(me: Member, plan: &Plan, founding: &Founding) -> Result<(
     })
 }
 
-/// Whether a node whose log holds only its founding entry `own` gives it up for `other`, whose
-/// holder has more behind it or not.
-pub(crate) fn gives_way(own: &Founding, other: &Founding, has_more_behind: bool) -> bool {
-    own.cluster != other.cluster
-        && (has_more_behind || (other.founder, other.cluster) < (own.founder, own.cluster))
+/// A founding entry as a node holds it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim<'a> {
+    pub(crate) founding: &'a Founding,
+    /// The term of the last entry behind it.
+    pub(crate) last_term: Term,
+}
+
+impl Claim<'_> {
+    /// Whether a node that nothing binds to its own founding, this one, gives it up for another
+    /// node's: for one with a later election behind it, as a log gives way to that of a later
+    /// leader, else for that of the lower founder.
+    pub(crate) fn gives_way_to(&self, other: &Claim<'_>) -> bool {
+        let rank = |claim: &Claim<'_>| {
+            let Founding { founder, cluster, .. } = claim.founding;
+            (Reverse(claim.last_term), *founder, *cluster)
+        };
+        let voters = |claim: &Claim<'_>| -> Vec<NodeId> {
+            let seats = claim.founding.configuration.seats().iter();
+            seats.filter(|seat| seat.standing.votes()).map(|seat| seat.id).collect()
+        };
+        // Of the majorities of other sets of voters two may have nobody in common.
+        self.founding.cluster != other.founding.cluster
+            && voters(self) == voters(other)
+            && rank(other) < rank(self)
+    }
+}
+
+/// Whether a node with this last entry may be one that nothing binds to its founding: behind the
+/// founding entry, each entry would then be of a term of its own.
+pub(crate) const fn may_be_undecided(last: LogId) -> bool {
+    last.index.0 <= last.term.0.saturating_add(1)
 }
 
 /// The members before the first entry that could change them, from the founding entry alone.
@@ -233,144 +261,4 @@ pub(crate) fn encode(founding: &Founding, time: LogTime) -> FoundingOffer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(number: u16) -> NodeId {
-        NodeId::new(number).unwrap()
-    }
-
-    fn member(number: u16) -> Member {
-        Member { id: id(number), incarnation: Incarnation(100 + u128::from(number)) }
-    }
-
-    fn plan(nodes: u16, quorum_is_enough: bool) -> Plan {
-        let founder =
-            |number| Founder { id: id(number), address: format!("host{number}:3111"), votes: true };
-        Plan {
-            cluster_name: "raft".to_owned(),
-            cluster: None,
-            founders: (1..=nodes).map(founder).collect(),
-            quorum_is_enough,
-            settings: vec![7],
-        }
-    }
-
-    fn forming(me: u16, nodes: u16, quorum_is_enough: bool) -> Forming {
-        Forming::new(member(me), plan(nodes, quorum_is_enough), Time::ZERO)
-    }
-
-    fn founds(forming: &Forming, milliseconds: u64) -> Option<Founding> {
-        let now = Time::ZERO + Duration::from_millis(milliseconds);
-        forming.found(now, LogTime(5), 77).map(|offer| offer.founding)
-    }
-
-    #[test]
-    fn the_lowest_founds_when_all_are_there() {
-        let mut forming = forming(1, 3, false);
-        forming.came(member(2), false, Time::ZERO);
-        assert!(founds(&forming, 60_000).is_none(), "node 3 isn't there");
-        forming.came(member(3), false, Time::ZERO);
-        let founding = founds(&forming, 0).expect("all are there");
-        assert_eq!((founding.cluster, founding.founder), (ClusterId(77), id(1)));
-        let seats = founding.configuration.seats();
-        assert!(seats.iter().all(|seat| seat.member() == Some(member(seat.id.number()))));
-    }
-
-    #[test]
-    fn no_other_founds() {
-        let mut forming = forming(2, 3, false);
-        forming.came(member(1), false, Time::ZERO);
-        forming.came(member(3), false, Time::ZERO);
-        assert!(founds(&forming, 60_000).is_none());
-    }
-
-    #[test]
-    fn nobody_founds_beside_a_node_that_is_part_of_a_cluster() {
-        for quorum_is_enough in [false, true] {
-            let mut forming = forming(1, 3, quorum_is_enough);
-            forming.came(member(2), true, Time::ZERO);
-            forming.came(member(3), false, Time::ZERO);
-            assert!(founds(&forming, 60_000).is_none());
-        }
-    }
-
-    #[test]
-    fn a_quorum_is_enough_when_it_was_asked_for_and_leaves_seats_for_the_absent() {
-        let mut forming = forming(2, 3, true);
-        assert!(founds(&forming, 60_000).is_none(), "one of three is no quorum");
-        forming.came(member(3), false, Time::ZERO);
-        assert!(founds(&forming, 999).is_none(), "others may be about to come");
-        assert_eq!(forming.deadline(), Some(Time::ZERO + LATECOMERS));
-        let founding = founds(&forming, 1000).expect("a quorum is there");
-        let lives: Vec<_> = founding.configuration.seats().iter().map(Seat::member).collect();
-        assert_eq!(lives, [None, Some(member(2)), Some(member(3))]);
-    }
-
-    #[test]
-    fn one_node_alone_forms_its_cluster_at_once() {
-        assert!(founds(&forming(1, 1, false), 0).is_some());
-    }
-
-    #[test]
-    fn a_node_says_for_whom_it_waits_and_why() {
-        let mut forming = forming(1, 3, false);
-        forming.came(member(2), false, Time::ZERO);
-        forming.is_missing(id(2), "connection refused".to_owned(), Time::ZERO);
-        let waits: Vec<_> =
-            forming.waits_for().into_iter().map(|node| (node.id, node.why)).collect();
-        let expected =
-            [(id(2), "connection refused".to_owned()), (id(3), "not reached yet".to_owned())];
-        assert_eq!(waits, expected);
-    }
-
-    #[test]
-    fn with_a_quorum_both_sides_say_which_node_needs_the_leave_to_found() {
-        let (mut lower, mut higher) = (forming(1, 3, false), forming(2, 3, true));
-        lower.came(member(2), false, Time::ZERO);
-        higher.came(member(1), false, Time::ZERO);
-        for waiting in [lower, higher] {
-            let waits = waiting.waits_for();
-            assert!(waits.iter().any(|node| node.id == id(1) && node.why.contains("--form")));
-        }
-    }
-
-    #[test]
-    fn an_offer_is_taken_only_with_a_seat_for_this_life() {
-        let mut founder = forming(1, 3, true);
-        founder.came(member(2), false, Time::ZERO);
-        let offer = encode(&founds(&founder, 1000).unwrap(), LogTime(5));
-        assert_eq!(forming(2, 3, false).accepts(&offer), Ok(()));
-        assert_eq!(forming(3, 3, false).accepts(&offer), Ok(()), "the seat is vacant");
-        let wiped = Member { incarnation: Incarnation(9), ..member(2) };
-        let wiped = Forming::new(wiped, plan(3, false), Time::ZERO);
-        assert!(wiped.accepts(&offer).unwrap_err().contains("another life"));
-        let stranger = Forming::new(member(4), plan(4, false), Time::ZERO);
-        assert!(stranger.accepts(&offer).unwrap_err().contains("no member"));
-        let renamed = Plan { cluster_name: "other".to_owned(), ..plan(3, false) };
-        let renamed = Forming::new(member(2), renamed, Time::ZERO);
-        assert!(renamed.accepts(&offer).unwrap_err().contains("other"));
-        let pinned = Plan { cluster: Some(ClusterId(4)), ..plan(3, false) };
-        let pinned = Forming::new(member(2), pinned, Time::ZERO);
-        assert!(pinned.accepts(&offer).unwrap_err().contains("ClusterId"));
-    }
-
-    #[test]
-    fn a_lonely_founding_gives_way_to_more_entries_then_to_the_lower_founder_then_the_lower_id() {
-        let founding = |founder, cluster| Founding {
-            cluster: ClusterId(cluster),
-            epoch: FIRST_EPOCH,
-            founder: id(founder),
-            name: "raft".to_owned(),
-            configuration: Configuration::default(),
-            settings: Vec::new(),
-        };
-        let own = founding(2, 50);
-        assert!(gives_way(&own, &founding(3, 90), true));
-        assert!(!gives_way(&own, &founding(3, 10), false));
-        assert!(gives_way(&own, &founding(1, 90), false));
-        assert!(gives_way(&own, &founding(2, 40), false));
-        assert!(!gives_way(&own, &founding(2, 60), false));
-        assert!(!gives_way(&own, &own, true), "the same founding");
-    }
-}
+mod tests;

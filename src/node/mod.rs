@@ -20,9 +20,15 @@ mod sockets;
 mod start;
 mod threads;
 
+use std::time::Duration;
+
 pub use connection::ConnectionId;
 pub use exit::Exit;
 pub use opening::{Formed, Store, Unfounded, open_on};
 pub use outside::{FileThreadWorker, LogWorker, Outside, Readiness, Report, Workers};
 pub use server::Server;
 pub use start::{Banner, Start, run};
+
+/// A second signal so soon after the first is the same request: whoever signals a process and
+/// its group, as `timeout` does, reaches it twice.
+pub const ONE_REQUEST: Duration = Duration::from_millis(200);

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::Exit;
 use super::event_loop::{self, EventLoop, Reload};
-use super::opening::{Store, open};
+use super::opening::{Opening, Store, open};
 use super::server::Server;
 use super::sockets;
-use crate::config::{Config, Overrides, StorageClass};
+use crate::config::{Config, Node, Overrides, StorageClass};
 use crate::model::{Boot, ClusterId, Incarnation, NodeId};
 use crate::storage::end_on_bus_error;
 
@@ -53,6 +53,11 @@ pub struct Banner {
     pub took: Duration,
 }
 
+/// Two quorums may found at the same time, and are told apart by the ids that they draw.
+const FORM_AND_ID: &str = "a quorum can't form a cluster whose id is fixed: nothing was started. \
+                           Take ClusterId out of raft.ini, or start without --form and let the \
+                           cluster form when all nodes are there";
+
 /// Runs the node until it stops, and says why it did.
 ///
 /// The caller ends the process with [`Exit::code`], soon: a thread may still wait for a disk that
@@ -71,11 +76,14 @@ fn prepare(start: Start) -> Result<EventLoop, Exit> {
         let message = format!("there is no node {} in {}", start.me, start.config_path.display());
         return Err(Exit::Configuration(message));
     };
+    let refused = |what| move |error| Exit::System { what, error };
+    // Before the directory is read, which may take long: who is told to stop meanwhile does so
+    // in good order as soon as it has started.
+    let signals = event_loop::signals()?;
     if start.config.cluster.storage_class == StorageClass::File {
-        let refused = |error| Exit::System { what: "to handle a signal", error };
-        end_on_bus_error().map_err(refused)?;
+        end_on_bus_error().map_err(refused("to handle a signal"))?;
     }
-    let opening = open(&start.config, &node, (rand::random(), rand::random()))?;
+    let opening = open_directory(&start, &node)?;
     let (listener, listening) = sockets::listen(&node.listen_address())
         .map_err(|(address, error)| Exit::Listen { address, error })?;
     let (member, boot, cluster) = match &opening.store {
@@ -83,7 +91,7 @@ fn prepare(start: Start) -> Result<EventLoop, Exit> {
         Store::Formed(formed) => (formed.member, formed.restored.boot, Some(formed.cluster)),
     };
     let reload = Reload { path: start.config_path, overrides: start.overrides };
-    let (parts, system) = event_loop::parts(listener, reload, start.terminal)?;
+    let (parts, system) = event_loop::parts(listener, signals, reload, start.terminal)?;
     let mut server = Server::new(system, start.config, start.me, &opening.store, start.form);
     (start.banner)(&Banner {
         cluster,
@@ -97,4 +105,15 @@ fn prepare(start: Start) -> Result<EventLoop, Exit> {
     server.journal.listening(listening);
     server.start(opening.store)?;
     Ok(EventLoop { parts, server })
+}
+
+fn open_directory(start: &Start, node: &Node) -> Result<Opening, Exit> {
+    let opening = open(&start.config, node, (rand::random(), rand::random()))?;
+    let is_fixed = start.config.cluster.cluster_id.is_some();
+    match &opening.store {
+        Store::Unformed(_) if start.form && is_fixed => {
+            Err(Exit::Configuration(FORM_AND_ID.to_owned()))
+        }
+        _ => Ok(opening),
+    }
 }

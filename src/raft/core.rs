@@ -47,13 +47,22 @@ pub struct Raft {
     pub(super) leader_heard: Option<Time>,
     /// What is known of the own disk standing still.
     pub(super) disk: Option<DiskReport>,
-    /// The highest boot that each member was heard under.
-    pub(super) boots: BTreeMap<Member, Boot>,
+    /// What is known of the starts of each member, and of whoever else is connected.
+    pub(super) heard: BTreeMap<Member, Heard>,
     /// The number of the last read of entries for a peer.
     pub(super) last_ticket: u64,
     pub(super) outputs: VecDeque<Output>,
     /// Whether something came in since the queue of outputs last ran empty.
     unsettled: bool,
+}
+
+/// How a node was heard.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Heard {
+    /// The highest boot.
+    pub(super) boot: Boot,
+    /// Whether there is a connection to it.
+    pub(super) is_connected: bool,
 }
 
 /// What a node does, with all that only matters while it does it.
@@ -101,7 +110,7 @@ impl Raft {
             role: Role::Follower(Following::new(None)),
             leader_heard: None,
             disk: None,
-            boots: BTreeMap::new(),
+            heard: BTreeMap::new(),
             last_ticket: 0,
             outputs: VecDeque::new(),
             unsettled: false,
@@ -205,6 +214,9 @@ impl Raft {
         };
         if leading.handover.is_some() {
             return Some(Refusal::Transferring);
+        }
+        if self.is_undecided() {
+            return Some(Refusal::NotYet);
         }
         // What waits for the own disk, and what waits for a quorum.
         let settled = self.gates.durable_index().min(self.commit);

@@ -102,7 +102,9 @@ pub enum Input {
         token: Token,
         /// Who has come.
         member: Member,
-        /// Where it is reached, as `host:port`.
+        /// Where it is reached, as `host:port`, in at most
+        /// [`MAX_ADDRESS_BYTES`](crate::model::MAX_ADDRESS_BYTES): no file and no hello holds a
+        /// longer one.
         address: String,
     },
     /// Stand for election without waiting for the timeout: nobody leads and this node knows it,

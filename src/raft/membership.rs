@@ -126,6 +126,7 @@ impl Raft {
         let (index, configuration) =
             (self.configurations.index(), self.configurations.current().clone());
         self.outputs.push_back(Output::Event(Event::Configuration { index, configuration }));
+        self.forget_strangers();
         let others = self.others();
         let (next, now) = (self.log.last_index().next(), self.now);
         if let Role::Leader(leading) = &mut self.role {

@@ -105,8 +105,8 @@ impl Raft {
         let Role::Leader(leading) = &self.role else { return Vec::new() };
         let own = (self.config.me, self.gates.durable_index(), self.boot);
         let peers = leading.peers.iter().map(|progress| {
-            let boot = self.boots.get(&progress.member).copied().unwrap_or_default();
-            (progress.member, progress.matched, boot)
+            let heard = self.heard.get(&progress.member).copied().unwrap_or_default();
+            (progress.member, progress.matched, heard.boot)
         });
         std::iter::once(own)
             .chain(peers)

@@ -80,6 +80,14 @@ impl Raft {
         self.gates.vote_is_durable() && self.gates.durable_index() == self.log.last_index()
     }
 
+    /// Whether nothing binds this node to its cluster: behind the founding entry stand at most the
+    /// first entries of leaders, none of which is known to be committed. Until one is, nothing
+    /// else is taken into the log.
+    #[must_use]
+    pub fn is_undecided(&self) -> bool {
+        self.commit <= Index(1) && self.log.holds_only_elections()
+    }
+
     /// The time that an entry made now would carry.
     #[must_use]
     pub fn log_time(&self) -> LogTime {

@@ -1,11 +1,13 @@
 //! Who is heard, and what a message does to the term (dissertation, chapter 3.3).
 
-use super::core::{Raft, Role};
+use super::core::{Heard, Raft, Role};
 use crate::model::{Append, Body, Boot, Index, LogId, Member, Message, Round, Term};
 
-/// How far above the own term that of a message may be. No cluster gets there by elections
-/// between two messages; a damaged or foreign message must not exhaust the terms.
-const MAX_TERM_JUMP: u64 = 1 << 20;
+/// How far above the own term that of a message may be. A damaged or foreign message must not
+/// exhaust the terms, but nobody who is new or was away for long may be shut out: with an election
+/// every millisecond a cluster takes 34 years to get so far, and 2^24 such messages would be
+/// needed to reach the end.
+const MAX_TERM_JUMP: u64 = 1 << 40;
 
 impl Raft {
     pub(super) fn step(&mut self, message: Message) {
@@ -83,8 +85,8 @@ impl Raft {
     }
 
     pub(super) fn connected(&mut self, peer: Member, boot: Boot) {
-        let known = self.boots.entry(peer).or_insert(boot);
-        *known = boot.max(*known);
+        let heard = self.heard.entry(peer).or_default();
+        *heard = Heard { boot: boot.max(heard.boot), is_connected: true };
         let base = self.log.base().index;
         if let Role::Leader(leading) = &mut self.role {
             if let Some(progress) = leading.peer_mut(peer) {
@@ -104,6 +106,16 @@ impl Raft {
             progress.is_gone = true;
         }
         self.successor_gone(peer);
+        if let Some(heard) = self.heard.get_mut(&peer) {
+            heard.is_connected = false;
+        }
+        self.forget_strangers();
+    }
+
+    /// Who is neither a member nor connected is forgotten.
+    pub(super) fn forget_strangers(&mut self) {
+        let configuration = self.configurations.current();
+        self.heard.retain(|peer, heard| heard.is_connected || configuration.seat(*peer).is_some());
     }
 }
 

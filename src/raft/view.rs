@@ -102,6 +102,12 @@ impl LogView {
         (index == self.base.index && self.base.term <= bound.term).then_some(self.base)
     }
 
+    /// Whether the log begins with a founding entry, and behind it each term has one entry, its
+    /// leader's first.
+    pub(super) fn holds_only_elections(&self) -> bool {
+        self.base == LogId::ORIGIN && self.runs.len() as u64 == self.last.0
+    }
+
     /// Appends an entry of `bytes` encoded bytes and gives its index.
     pub(super) fn push(&mut self, term: Term, bytes: u64) -> Index {
         let last = self.last();

@@ -202,12 +202,12 @@ impl<D: Disk> LogWriter<D> {
     }
 
     fn refound(&mut self, founding: &Batch) -> Result<LogDone, StorageError> {
-        let (base, last) = {
+        {
             let map = self.shared.map();
-            (map.base(), map.last())
-        };
-        let only = base == LogId::ORIGIN && last.index == Index(1);
-        assert!(only, "a log up to {last} isn't given up");
+            let (base, last, terms) = (map.base(), map.last(), map.runs().len() as u64);
+            let only = base == LogId::ORIGIN && terms == last.index.0;
+            assert!(only, "a log up to {last} with {terms} terms isn't given up");
+        }
         let (_, identity) = founded(self.hard_state.record().identity, founding);
         let needed = BLOCK_HEAD_BYTES + founding.bytes_len();
         let (spare, _) = self.spare(self.shared.segment_bytes_for(needed as u64))?;

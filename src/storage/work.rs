@@ -29,8 +29,8 @@ pub enum LogWork {
         /// The last entry of that state.
         base: LogId,
     },
-    /// Give up the founding entry, which is all that the log holds, for this one. Term and vote
-    /// stay.
+    /// Give up the founding entry for this one, and what stands behind it: at most one entry of
+    /// each term. Term and vote stay.
     Refound {
         /// One entry, a [`Founding`](crate::model::Founding) at index 1.
         founding: Batch,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 
 use raft_node::wire::{Request, RequestBody, VersionRange};
 
@@ -67,10 +68,50 @@ fn a_node_whose_directory_was_wiped_is_refused_and_told_how_to_come_back() {
     fs::rename(cluster.data_directory(2), &kept).expect("the directory can be moved");
     cluster.start_node(2);
     assert_eq!(cluster.node(2).wait(), 6, "{}", cluster.node(2).output());
+    let output = cluster.node(2).output();
+    for text in ["refuses this node", "its data directory was lost or replaced", "Put the data"] {
+        assert!(output.contains(text), "{output}");
+    }
     client.put_until_done("greeting", "hello again");
     fs::remove_dir_all(cluster.data_directory(2)).expect("the new directory can be removed");
     fs::rename(&kept, cluster.data_directory(2)).expect("the directory can be put back");
     cluster.start_node(2);
+    cluster.wait_until_all_have_caught_up();
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory can be made");
+    for entry in fs::read_dir(from).expect("it is a directory") {
+        let path = entry.expect("it is readable").path();
+        let to = to.join(path.file_name().expect("it has a name"));
+        match path.is_dir() {
+            true => copy(&path, &to),
+            false => fs::copy(&path, &to).map(drop).expect("a file can be copied"),
+        }
+    }
+}
+
+#[test]
+fn a_copy_of_a_directory_that_runs_beside_the_original_is_noticed() {
+    let mut cluster = Cluster::start(&Shape::default());
+    let mut client = cluster.client();
+    assert_eq!(client.put("greeting", "hello"), Outcome::Done);
+    cluster.wait_until_all_have_caught_up();
+    cluster.node(3).kill();
+    let elsewhere = cluster.directory().join("copy");
+    copy(&cluster.data_directory(3), &elsewhere);
+    cluster.start_node(3);
+    cluster.wait_until_all_have_caught_up();
+    let (host, _) = cluster.address(3);
+    let port = TcpListener::bind((host, 0)).and_then(|free| free.local_addr()).expect("a port");
+    let (port, data) = (port.port().to_string(), elsewhere.display().to_string());
+    let mut second = cluster.spawn_node(3, &["--port", &port, "--data", &data]);
+    assert_eq!(second.wait(), 6, "{}", second.output());
+    let output = second.output();
+    // As new as the original it is a clone, else an older copy.
+    assert!(output.contains("copy of its directory"), "{output}");
+    client.put_until_done("greeting", "hello again");
+    assert!(cluster.runs(3), "the original goes on");
     cluster.wait_until_all_have_caught_up();
 }
 

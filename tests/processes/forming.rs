@@ -2,7 +2,9 @@
 
 use rustix::process::Signal;
 
-use crate::bench::{Cluster, Outcome, Shape};
+use raft_node::model::Member;
+
+use crate::bench::{Cluster, Outcome, Pretender, Shape, wait_for};
 
 #[test]
 fn three_nodes_form_a_cluster_elect_a_leader_and_keep_what_is_put() {
@@ -95,4 +97,95 @@ fn nodes_that_form_and_stop_together_give_no_reason_to_worry() {
         };
         assert_eq!(output.lines().filter(is_worrying).collect::<Vec<_>>(), [""; 0]);
     }
+}
+
+#[test]
+fn a_node_without_a_disk_that_was_stopped_is_told_that_it_is_another_member() {
+    let shape = Shape { cluster: "StorageClass = InMemoryStorage", ..Shape::default() };
+    let mut cluster = Cluster::start(&shape);
+    let mut client = cluster.client();
+    assert_eq!(client.put("greeting", "hello"), Outcome::Done);
+    cluster.wait_until_all_have_caught_up();
+    cluster.node(2).kill();
+    cluster.start_node(2);
+    assert_eq!(cluster.node(2).wait(), 6, "{}", cluster.node(2).output());
+    let output = cluster.node(2).output();
+    for text in ["is a member in another life", "With InMemoryStorage each start is another"] {
+        assert!(output.contains(text), "{output}");
+    }
+    client.put_until_done("greeting", "hello again");
+    assert_eq!(client.get("greeting").as_deref(), Some("hello again"));
+}
+
+#[test]
+fn a_quorum_does_not_form_a_cluster_whose_id_is_fixed() {
+    let line = "ClusterId = 0123456789abcdef0123456789abcdef";
+    let mut cluster = Cluster::new(&Shape { cluster: line, ..Shape::default() });
+    cluster.start_node_with(1, &["--form"]);
+    assert_eq!(cluster.node(1).wait(), 78);
+    assert!(cluster.node(1).output().contains("Take ClusterId out"));
+    cluster.start_all();
+    cluster.wait_for_leader();
+    // Once it has formed, the flag means nothing.
+    cluster.node(1).kill();
+    cluster.start_node_with(1, &["--form"]);
+    cluster.wait_until_all_have_caught_up();
+}
+
+/// The member that an empty node 3 is. It doesn't run.
+fn empty_third(cluster: &mut Cluster) -> Member {
+    cluster.start_node(3);
+    let status = wait_for("node 3 to answer", || cluster.status(3));
+    cluster.node(3).kill();
+    status.node
+}
+
+/// Has node `id` found a cluster with node 3, which never says what became of the offer.
+fn found_alone(cluster: &mut Cluster, id: u16, third: Member) {
+    let pretender = Pretender::new(cluster.address(3), third);
+    cluster.start_node_with(id, &["--form"]);
+    let offer = pretender.wait_for_offer();
+    assert_eq!(offer.founding.founder.number(), id);
+    cluster.node(id).kill();
+}
+
+#[test]
+fn of_two_that_founded_at_the_same_time_one_gives_way_even_if_it_crashes_meanwhile() {
+    let mut cluster = Cluster::new(&Shape::default());
+    let third = empty_third(&mut cluster);
+    found_alone(&mut cluster, 1, third);
+    found_alone(&mut cluster, 2, third);
+    cluster.start_node(1);
+    cluster.start_node(2);
+    cluster.node(2).wait_for_output("founding_given_up_for");
+    cluster.node(2).kill();
+    cluster.start_node(2);
+    cluster.start_node(3);
+    let mut client = cluster.client();
+    client.put_until_done("greeting", "hello");
+    cluster.wait_until_all_have_caught_up();
+    let clusters = cluster.ids().map(|id| cluster.status(id).and_then(|status| status.cluster));
+    let clusters: Vec<_> = clusters.collect();
+    assert!(clusters.iter().all(|id| id.is_some() && *id == clusters[0]), "{clusters:?}");
+}
+
+#[test]
+fn a_leader_whose_voter_went_over_to_another_founding_follows_it() {
+    let mut cluster = Cluster::new(&Shape::default());
+    let third = empty_third(&mut cluster);
+    found_alone(&mut cluster, 1, third);
+    let pretender = Pretender::new(cluster.address(3), third);
+    cluster.start_node_with(2, &["--form"]);
+    let call = pretender.joins_and_votes();
+    wait_for("node 2 to write its first entry as the leader", || {
+        cluster.status(2).filter(|status| status.durable.0 == 2)
+    });
+    cluster.node(2).kill();
+    drop(call);
+    cluster.start_node(1);
+    cluster.start_node(3);
+    cluster.client().put_until_done("greeting", "hello");
+    cluster.start_node(2);
+    cluster.wait_until_all_have_caught_up();
+    assert_eq!(cluster.client().get("greeting").as_deref(), Some("hello"));
 }

@@ -1,10 +1,11 @@
 //! The leader is killed, stopped, told to go, while clients write.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 
-use crate::bench::{Cluster, Load, Outcome, Shape, wait_for};
+use crate::bench::{Cluster, Load, Outcome, PATIENCE, Shape, wait_for};
 
 /// How many writes each round of a test waits for before and after it does harm.
 const WRITES: usize = 200;
@@ -76,6 +77,34 @@ fn a_leader_that_is_told_to_stop_hands_over_and_exits_in_good_order() {
 }
 
 #[test]
+fn a_node_that_is_told_to_stop_while_it_starts_does_so_in_good_order() {
+    let mut cluster = Cluster::new(&Shape::default());
+    cluster.start_node(1);
+    let data = cluster.data_directory(1);
+    let deadline = Instant::now() + PATIENCE;
+    // The directory is made early in a start, and it takes a while until all is in it.
+    while !data.exists() {
+        assert!(Instant::now() < deadline, "the node makes its directory");
+        thread::yield_now();
+    }
+    cluster.node(1).signal(Signal::TERM);
+    assert_eq!(cluster.node(1).wait(), 0, "{}", cluster.node(1).output());
+}
+
+#[test]
+fn two_signals_at_once_are_one_request_to_stop_in_good_order() {
+    // As `timeout` sends them: to the process and to its group.
+    let mut cluster = Cluster::start(&Shape::default());
+    let leader = cluster.wait_for_leader();
+    let process = cluster.node(leader);
+    for signal in [Signal::TERM, Signal::INT, Signal::TERM] {
+        let _ = kill_process(process.pid(), signal);
+    }
+    assert_eq!(process.wait(), 0, "{}", process.output());
+    assert!(process.output().contains("transfer"), "{}", process.output());
+}
+
+#[test]
 fn a_second_signal_ends_a_node_at_once() {
     // Alone it can neither hand over nor answer what is in flight.
     let mut cluster =
@@ -87,10 +116,15 @@ fn a_second_signal_ends_a_node_at_once() {
     let before = Instant::now();
     cluster.node(leader).signal(Signal::TERM);
     cluster.node(leader).wait_for_output("stop");
-    if cluster.runs(leader) {
-        cluster.node(leader).signal(Signal::TERM);
-    }
-    wait_for("the node to end", || (!cluster.runs(leader)).then_some(()));
+    // What comes a moment after the first is the same request, so it is said again and again.
+    wait_for("the node to end", || {
+        let runs = cluster.runs(leader);
+        if runs {
+            cluster.node(leader).signal(Signal::TERM);
+        }
+        (!runs).then_some(())
+    });
+    assert_eq!(cluster.node(leader).wait(), 143);
     assert!(before.elapsed() < Duration::from_secs(60));
 }
 

@@ -109,6 +109,11 @@ impl Files {
         Some(FileWork::Read { ticket: self.tickets, first, last, max_bytes })
     }
 
+    /// Whether the file thread has nothing.
+    pub(crate) const fn is_idle(&self) -> bool {
+        !self.making_spare && self.reading.is_none()
+    }
+
     /// A spare was made, or there was no room for one: then none is tried until the log thread
     /// asks again.
     pub(crate) fn spare_done(&mut self, made: bool) {

@@ -388,10 +388,14 @@ impl Driver {
         &self.machine
     }
 
-    /// Whether nothing is with the log thread and nothing waits for it.
+    /// Whether nothing is with the threads of the disk, all is durable, and nothing that was
+    /// worked out waits to be done.
     #[must_use]
-    pub fn is_log_idle(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.log.is_idle()
+            && self.files.is_idle()
+            && self.outputs.is_empty()
+            && self.raft.is_all_durable()
     }
 
     /// Other limits hold from now on.

@@ -230,7 +230,8 @@ fn explain(reason: Refusal) -> (RefusalCode, &'static str) {
         ),
         Refusal::NotYet => (
             RefusalCode::NotYet,
-            "another change of members, or the first entry of this term, isn't committed yet",
+            "another change of members, or the first entry of this term, isn't committed yet; try \
+             again in a moment",
         ),
         Refusal::NoSeat => (RefusalCode::BadRequest, "there is no vacant seat of this number"),
     }

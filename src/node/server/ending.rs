@@ -38,7 +38,7 @@ impl<O: Outside> Server<O> {
             Stage::Node { footing, .. } => footing == Footing::Founders,
             Stage::Accepted | Stage::Client(_) | Stage::Leaving => false,
         };
-        is_about_forming || self.state.is_leaving
+        is_about_forming || self.state.is_leaving()
     }
 
     /// Ends a connection at once, with a line of this level if it was another node's.
@@ -79,7 +79,7 @@ impl<O: Outside> Server<O> {
     ) {
         self.calls.failed(id, connection, self.now);
         if connection.is_none() {
-            let is_expected = self.state.is_leaving || !self.life.is_serving();
+            let is_expected = self.state.is_leaving() || !self.life.is_serving();
             let level = if is_expected { Level::Debug } else { Level::Warn };
             self.journal.dropped(level, self.now, None, Some(id), reason);
         }

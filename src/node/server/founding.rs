@@ -5,11 +5,12 @@ use std::mem;
 use log::Level;
 
 use super::Server;
-use super::life::{Life, Refounding, Serving};
+use super::life::{Life, Refounding, Rival, Serving};
 use crate::model::{EntryKind, HardState, Index, LogId, Member, Term, TermRun};
 use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
-use crate::node::forming::{gives_way, may_join};
+use crate::node::door::Footing;
+use crate::node::forming::may_join;
 use crate::node::opening::exit_of;
 use crate::node::outside::Outside;
 use crate::raft::Restored;
@@ -92,9 +93,10 @@ impl<O: Outside> Server<O> {
     }
 
     fn consider(&mut self, id: ConnectionId, offer: FoundingOffer) -> Result<FoundingReply, Exit> {
-        let has_more = self.state.connections.get(&id).is_some_and(|connection| {
-            matches!(connection.stage, Stage::Node { has_more: true, .. })
-        });
+        let stage = self.state.connections.get(&id).map(|connection| connection.stage);
+        let Some(Stage::Node { last, .. }) = stage else {
+            unreachable!("only a node that has said hello offers")
+        };
         let cluster = offer.founding.cluster;
         match &mut self.life {
             Life::Forming(early) => {
@@ -110,21 +112,17 @@ impl<O: Outside> Server<O> {
                 Ok(FoundingReply::Stored { cluster })
             }
             Life::Serving(serving) => {
-                let own = serving.founding.clone();
                 let me = self.door.me().member;
-                let yields = serving.is_lonely()
-                    && own
-                        .as_ref()
-                        .is_some_and(|own| gives_way(&own.founding, &offer.founding, has_more));
                 let may = may_join(me, &self.plan, &offer.founding);
-                match (yields, may, own) {
+                let rival = Rival { offer, last_term: last.term };
+                match (serving.gives_way_to(&rival), may, &serving.founding) {
                     (true, Ok(()), _) => {
-                        serving.gives_way_to = Some(offer);
+                        serving.gives_way_to = Some(rival);
                         let text = "the own founding entry gives way to another one; try again";
                         Ok(FoundingReply::Refused { text: text.to_owned() })
                     }
                     (true, Err(text), _) => Ok(FoundingReply::Refused { text }),
-                    (false, _, Some(own)) => Ok(FoundingReply::Prefers(Box::new(own))),
+                    (false, _, Some(own)) => Ok(FoundingReply::Prefers(Box::new(own.clone()))),
                     (false, _, None) => Ok(FoundingReply::Refused {
                         text: "the node is a member of another cluster".to_owned(),
                     }),
@@ -136,30 +134,41 @@ impl<O: Outside> Server<O> {
         }
     }
 
-    /// Gives up the own founding entry for another, once nothing is on its way to the disk.
+    /// Tells the nodes of other clusters, by a new hello, that a leader of a later term stands
+    /// behind the own founding: that is what they may give theirs up for.
+    pub(super) fn claim_anew(&mut self) {
+        let Life::Serving(serving) = &mut self.life else { return };
+        let (_, last) = serving.driver.raft().written();
+        if mem::replace(&mut serving.told, last.term) == last.term {
+            return;
+        }
+        let founders: Vec<ConnectionId> = self.nodes_on(Footing::Founders).collect();
+        for id in founders {
+            self.close(id, "this node's log has grown, and it says hello anew");
+        }
+    }
+
+    /// Gives up the own founding entry for another, once nothing is with the disk's threads.
     pub(super) fn refound(&mut self) {
         let Life::Serving(serving) = &mut self.life else { return };
-        if serving.gives_way_to.is_none() {
+        let Some(rival) = serving.gives_way_to.take() else { return };
+        if !serving.gives_way_to(&rival) {
             return;
         }
-        if !serving.is_lonely() {
-            serving.gives_way_to = None;
-            return;
-        }
-        if !serving.driver.is_log_idle() || !serving.driver.raft().is_all_durable() {
+        if !serving.driver.is_idle() {
+            serving.gives_way_to = Some(rival);
             return;
         }
         let Life::Serving(serving) = mem::replace(&mut self.life, Life::Between) else {
             unreachable!("it was seen")
         };
-        let Serving { driver, gives_way_to, .. } = *serving;
-        let offer = gives_way_to.expect("it was seen");
+        let Serving { driver, .. } = *serving;
         let status = driver.raft().status();
         let hard_state = HardState { term: status.term, vote: status.vote };
-        let text = format!("cluster {}", offer.founding.cluster);
+        let text = format!("cluster {}", rival.offer.founding.cluster);
         self.journal.info("founding_given_up_for", &text);
-        self.outside.log(LogWork::Refound { founding: offer.batch.clone() });
-        self.life = Life::Refounding(Box::new(Refounding { hard_state, offer }));
+        self.outside.log(LogWork::Refound { founding: rival.offer.batch.clone() });
+        self.life = Life::Refounding(Box::new(Refounding { hard_state, rival }));
         let all: Vec<ConnectionId> = self.state.connections.keys().copied().collect();
         for id in all {
             self.close_at(Level::Debug, id, "this node changes its cluster");
@@ -170,7 +179,7 @@ impl<O: Outside> Server<O> {
         let Life::Refounding(refounding) = mem::replace(&mut self.life, Life::Between) else {
             unreachable!("only a node that changes its cluster is told so")
         };
-        let Refounding { hard_state, offer } = *refounding;
+        let Refounding { hard_state, rival: Rival { offer, last_term } } = *refounding;
         let entry = offer.batch.entry(Index(1)).expect("a founding is entry 1");
         let restored = Restored {
             hard_state,
@@ -187,6 +196,9 @@ impl<O: Outside> Server<O> {
         let (cluster, epoch) = (offer.founding.cluster, offer.founding.epoch);
         let about = self.about(cluster, epoch, restored.boot, (0, 1));
         self.begin(restored, about, Some(offer), false);
+        if let Life::Serving(serving) = &mut self.life {
+            serving.taken_at = last_term;
+        }
     }
 
     /// All nodes say hello anew, except on the connection `but`, which has an answer to send.
@@ -203,5 +215,11 @@ impl<O: Outside> Server<O> {
         connections
             .filter(|(_, connection)| matches!(connection.stage, Stage::Node { .. }))
             .map(|(id, _)| *id)
+    }
+
+    fn nodes_on(&self, wanted: Footing) -> impl Iterator<Item = ConnectionId> {
+        let is_on = move |stage| matches!(stage, Stage::Node { footing, .. } if footing == wanted);
+        let connections = self.state.connections.iter();
+        connections.filter(move |(_, connection)| is_on(connection.stage)).map(|(id, _)| *id)
     }
 }

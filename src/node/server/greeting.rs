@@ -4,6 +4,7 @@ use log::Level;
 
 use super::life::Life;
 use super::{Due, Server};
+use crate::config::StorageClass;
 use crate::model::{MAX_SEATS, Member, NodeId};
 use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
@@ -30,7 +31,7 @@ impl<O: Outside> Server<O> {
             Err(error) => return self.close(id, &error.to_string()),
         }
         connection.stage = Stage::Calling(to);
-        let hello = self.door.hello(to, &self.life.standpoint(self.state.is_leaving));
+        let hello = self.door.hello(to, &self.life.standpoint(self.state.is_leaving()));
         hello.encode(&mut self.state.scratch);
         let bytes = self.state.scratch.split().freeze();
         self.send(id, bytes);
@@ -38,7 +39,7 @@ impl<O: Outside> Server<O> {
 
     /// Somebody has said hello.
     pub(super) fn greeted(&mut self, id: ConnectionId, hello: &Hello) {
-        let standpoint = self.life.standpoint(self.state.is_leaving);
+        let standpoint = self.life.standpoint(self.state.is_leaving());
         let judged = self.door.judge(hello, &standpoint).and_then(|footing| {
             let is_client = hello.purpose == Purpose::Client;
             if is_client && self.count_clients() >= self.config.client.max_connections {
@@ -109,7 +110,7 @@ impl<O: Outside> Server<O> {
                 false => Ok(()),
             };
         }
-        let standpoint = self.life.standpoint(self.state.is_leaving);
+        let standpoint = self.life.standpoint(self.state.is_leaving());
         match self.door.judge_answer(to, answer, &standpoint) {
             Ok((member, footing)) => {
                 self.state.deadlines.clear(Due::Greeting(id));
@@ -141,9 +142,15 @@ impl<O: Outside> Server<O> {
             Life::Refounding { .. } | Life::Between => false,
         };
         if is_enough {
-            return Err(Exit::Refused(format!(
-                "node {by} refuses this node: {text}. Nothing was changed here"
-            )));
+            let hint = match self.config.cluster.storage_class {
+                StorageClass::File => "Nothing was changed here",
+                StorageClass::Memory => {
+                    "With InMemoryStorage each start is another member, and members can't be \
+                     replaced yet: to have all nodes again, stop all and start all, which begins \
+                     an empty cluster"
+                }
+            };
+            return Err(Exit::Refused(format!("node {by} refuses this node: {text}. {hint}")));
         }
         Ok(())
     }
@@ -158,8 +165,7 @@ impl<O: Outside> Server<O> {
         party: &Party,
     ) {
         let Some(connection) = self.state.connections.get_mut(&id) else { return };
-        let has_more = party.last.index.0 > 1;
-        connection.stage = Stage::Node { member, is_called, footing, has_more };
+        connection.stage = Stage::Node { member, is_called, footing, last: party.last };
         self.journal.connected(member, connection.remote, is_called);
         if footing == Footing::Founders {
             self.life.came(member, party.cluster.is_some(), self.now);

@@ -9,17 +9,18 @@ use crate::node::connection::Stage;
 use crate::node::driver::DriverInput;
 use crate::node::outside::Outside;
 use crate::wire::encode_goodbye;
+use std::time::Duration;
 
 impl<O: Outside> Server<O> {
-    /// Whether it was asked to stop.
+    /// For how long it has been on its way out, if it was asked to stop.
     #[must_use]
-    pub const fn is_leaving(&self) -> bool {
-        self.state.is_leaving
+    pub fn leaves_for(&self) -> Option<Duration> {
+        self.state.leaves_since.map(|since| self.now.since(since))
     }
 
     /// The node is to stop in good order.
     pub fn begin_to_leave(&mut self) -> Result<(), Exit> {
-        self.state.is_leaving = true;
+        self.state.leaves_since = Some(self.now);
         let by = self.now + self.config.cluster.shutdown_timeout;
         let Life::Serving(serving) = &mut self.life else { return Err(Exit::Clean) };
         self.journal.info("stopping", "a signal asks for it");

@@ -1,9 +1,9 @@
 //! What a node is: one without a cluster, or a member.
 
-use crate::model::{ClusterId, Epoch, HardState, Index, LogId, Member, NodeId, Term, Time};
+use crate::model::{ClusterId, Epoch, HardState, LogId, Member, NodeId, Term, Time};
 use crate::node::door::Standpoint;
 use crate::node::driver::Driver;
-use crate::node::forming::Forming;
+use crate::node::forming::{Claim, Forming};
 use crate::node::opening::Unfounded;
 use crate::wire::FoundingOffer;
 
@@ -32,17 +32,28 @@ pub(in crate::node) struct Serving {
     pub(super) epoch: Epoch,
     /// The first entry, for those who haven't got it.
     pub(super) founding: Option<FoundingOffer>,
-    /// A founding entry for which this node gives up its own, as soon as its disk is idle.
-    pub(super) gives_way_to: Option<FoundingOffer>,
+    /// The term of the last entry, as the other founders were told it.
+    pub(super) told: Term,
+    /// The term of the last entry behind the founding when this node gave up another for it.
+    pub(super) taken_at: Term,
+    /// A founding for which this node gives up its own, as soon as its threads are idle.
+    pub(super) gives_way_to: Option<Rival>,
     /// Whether this node has just founded the cluster and stands for election once a quorum is
     /// there.
     pub(super) is_founder: bool,
 }
 
+/// The founding of another node.
+pub(in crate::node) struct Rival {
+    pub(super) offer: FoundingOffer,
+    /// The term of the last entry that the other node has behind it.
+    pub(super) last_term: Term,
+}
+
 /// What is kept while the founding entry is replaced.
 pub(in crate::node) struct Refounding {
     pub(super) hard_state: HardState,
-    pub(super) offer: FoundingOffer,
+    pub(super) rival: Rival,
 }
 
 impl Life {
@@ -106,9 +117,14 @@ impl Life {
 }
 
 impl Serving {
-    /// Whether nothing binds this node to its cluster: its log holds only the founding entry.
-    pub(super) fn is_lonely(&self) -> bool {
+    /// Whether this node gives its founding up for that of another node.
+    pub(super) fn gives_way_to(&self, rival: &Rival) -> bool {
         let raft = self.driver.raft();
-        raft.last().index <= Index(1)
+        let other = Claim { founding: &rival.offer.founding, last_term: rival.last_term };
+        let own = self.founding.as_ref().map(|own| Claim {
+            founding: &own.founding,
+            last_term: raft.last().term.max(self.taken_at),
+        });
+        raft.is_undecided() && own.is_some_and(|own| own.gives_way_to(&other))
     }
 }

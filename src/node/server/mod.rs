@@ -99,7 +99,8 @@ pub(super) struct LoopState<S> {
     /// How many more requests of clients this turn takes.
     requests_left: usize,
     accepts: bool,
-    is_leaving: bool,
+    /// Since when the node is on its way out.
+    leaves_since: Option<Time>,
     /// Whether the process was away for longer than it wanted to be before this turn.
     was_away: bool,
     /// Frames are made here.
@@ -121,10 +122,15 @@ impl<S> LoopState<S> {
             refusals: BTreeMap::new(),
             requests_left: 0,
             accepts: true,
-            is_leaving: false,
+            leaves_since: None,
             was_away: false,
             scratch: BytesMut::new(),
         }
+    }
+
+    /// Whether the node is on its way out.
+    const fn is_leaving(&self) -> bool {
+        self.leaves_since.is_some()
     }
 }
 
@@ -299,6 +305,7 @@ impl<O: Outside> Server<O> {
             self.call(id);
         }
         self.form()?;
+        self.claim_anew();
         self.refound();
         if let Life::Serving(serving) = &mut self.life {
             serving.driver.handle(self.now, DriverInput::Tick);
@@ -362,7 +369,8 @@ fn plan(config: &Config, form: bool) -> Plan {
         cluster_name: config.cluster.name.clone(),
         cluster: config.cluster.cluster_id,
         founders,
-        quorum_is_enough: form || config.cluster.storage_class == StorageClass::Memory,
+        quorum_is_enough: config.cluster.cluster_id.is_none()
+            && (form || config.cluster.storage_class == StorageClass::Memory),
         settings: Settings::default().encode(),
     }
 }

@@ -200,7 +200,8 @@ impl<O: Outside> Server<O> {
             match (incoming, serving) {
                 (Incoming::Message { term, body }, Some(serving)) => {
                     if let Body::Heartbeat { commit, levels, .. } = &body {
-                        self.door.learn(term, *commit, levels.iter().copied());
+                        let (_, members) = serving.driver.raft().configuration();
+                        self.door.learn((term, *commit), levels, members);
                     }
                     let message = Message { from, to, term, body };
                     serving.driver.handle(self.now, DriverInput::Message(message));

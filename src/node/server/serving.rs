@@ -6,7 +6,7 @@ use super::Server;
 use super::life::{Life, Serving};
 use crate::config::{Address, Config, StorageClass, SyncPolicy};
 use crate::kv::Machine;
-use crate::model::{Boot, ClusterId, Epoch, NodeId};
+use crate::model::{Boot, ClusterId, Epoch, NodeId, Term};
 use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::driver::{About, Driver, DriverInput, DriverOutput, Halt, Limits, Parts};
@@ -70,8 +70,16 @@ impl<O: Outside> Server<O> {
                 driver.handle(self.now, DriverInput::ClientConnected(client));
             }
         }
-        let gives_way_to = None;
-        let serving = Serving { driver, cluster, epoch, founding, gives_way_to, is_founder };
+        let serving = Serving {
+            told: driver.raft().last().term,
+            taken_at: Term::ZERO,
+            gives_way_to: None,
+            driver,
+            cluster,
+            epoch,
+            founding,
+            is_founder,
+        };
         self.life = Life::Serving(Box::new(serving));
         self.campaign_if_founder();
     }
@@ -210,7 +218,8 @@ impl<O: Outside> Server<O> {
                     continue;
                 }
                 DriverOutput::Levels { term, commit, levels } => {
-                    self.door.learn(term, commit, levels.into_iter());
+                    let (_, members) = serving.driver.raft().configuration();
+                    self.door.learn((term, commit), &levels, members);
                     continue;
                 }
                 DriverOutput::Notice(notice) => {

@@ -1,6 +1,6 @@
 //! Crashes and errors at every operation.
 
-use super::harness::{Known, Run, Step, whole_script};
+use super::harness::{Known, Run, Step, entry_id, whole_script};
 use super::losable::{LosableDisk, Trouble};
 use crate::model::Boot;
 
@@ -262,12 +262,14 @@ fn random_step(bits: &mut Bits, known: &Known) -> Step {
     }
     let last = known.log.len() as u64;
     let term = known.hard_state.term.0.max(1);
+    let terms: Vec<_> = known.log.iter().map(|entry| entry_id(entry).term).collect();
+    let only_elections = terms.windows(2).all(|pair| pair[0] < pair[1]);
     match bits.next() % 12 {
         0 => Step::Vote(term + 1, 1 + (bits.next() % 3) as u16),
         1 => Step::Mark,
         2 | 3 => Step::Spare,
         4 => Step::Start,
-        5 if last == 1 => Step::Found(u128::from(10 + bits.next() % 9)),
+        5 if only_elections => Step::Found(u128::from(10 + bits.next() % 9)),
         6 if last > 1 => {
             let keep = 1 + bits.next() % (last - 1);
             Step::Write { term: term + 1, keep, count: 1 + bits.next() % 4, bytes: 200 }

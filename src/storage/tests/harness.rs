@@ -378,8 +378,10 @@ pub(super) fn whole_script() -> Vec<Step> {
     vec![
         Step::Start,
         Step::Found(5),
-        Step::Found(4),
+        Step::Found(3),
         Step::Vote(1, 2),
+        write(1, 1, 1, 10),
+        Step::Found(4),
         write(1, 1, 1, 10),
         write(1, 2, 3, 700),
         Step::Mark,

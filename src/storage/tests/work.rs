@@ -219,10 +219,12 @@ fn without_syncs_a_new_segment_still_stands_on_a_durable_one() {
 }
 
 #[test]
-fn a_founding_can_be_given_up_for_another_while_nothing_follows_it() {
+fn a_founding_can_be_given_up_for_another_while_only_elections_follow_it() {
     let disk = LosableDisk::new();
     let mut node = founded(&disk, options());
-    let (seq, keep) = (WriteSeq(12), id(0, 1));
+    append(&mut node.writer, id(0, 1), commands(1, 2, 1, 10));
+    append(&mut node.writer, id(1, 2), commands(3, 3, 1, 10));
+    let (seq, keep) = (WriteSeq(12), id(3, 3));
     let work = LogWork::Write { seq, hard_state: Some(vote(9, 2)), keep, batches: Vec::new() };
     node.writer.perform(work).unwrap();
     let work = LogWork::Refound { founding: founding(3) };
@@ -239,7 +241,7 @@ fn a_founding_can_be_given_up_for_another_while_nothing_follows_it() {
 #[should_panic(expected = "isn't given up")]
 fn a_founding_that_something_follows_is_not_given_up() {
     let mut node = founded(&LosableDisk::new(), options());
-    append(&mut node.writer, id(0, 1), commands(1, 2, 1, 10));
+    append(&mut node.writer, id(0, 1), commands(1, 2, 2, 10));
     let _ = node.writer.perform(LogWork::Refound { founding: founding(3) });
 }
 

@@ -4,6 +4,7 @@ mod client;
 mod cluster;
 mod ctl;
 mod load;
+mod pretender;
 mod process;
 pub(crate) mod raw;
 
@@ -11,6 +12,7 @@ pub(crate) use client::Outcome;
 pub(crate) use cluster::{Cluster, Shape};
 pub(crate) use ctl::raft_ctl;
 pub(crate) use load::Load;
+pub(crate) use pretender::Pretender;
 pub(crate) use process::Process;
 
 use std::process::Command;

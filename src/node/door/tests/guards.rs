@@ -1,6 +1,6 @@
 //! Who has lost state, who runs twice, and who is held back for it.
 
-use crate::model::Incarnation;
+use crate::model::{Incarnation, Seat, Standing};
 use crate::node::door::*;
 
 fn member(number: u16) -> Member {
@@ -32,7 +32,7 @@ fn standpoint(term: u64, last: u64) -> Standpoint<'static> {
 
 fn learn(door: &mut Door, term: u64, commit: u64, matched: u64) {
     let level = PeerLevel { member: member(2), matched: Index(matched), boot: Boot(1) };
-    door.learn(Term(term), Index(commit), [level].into_iter());
+    door.learn((Term(term), Index(commit)), &[level], &Configuration::default());
 }
 
 fn verdict(door: &mut Door, term: u64, last: u64) -> Option<HelloRefusal> {
@@ -91,13 +91,45 @@ fn a_node_that_meets_itself_is_told_so_and_not_held_back() {
 }
 
 #[test]
-fn strangers_are_remembered_up_to_a_bound() {
+fn of_strangers_those_are_remembered_that_were_heard_last() {
     let mut door = door(1, 1);
-    for number in 2..100 {
+    let mut hear = |number| {
         let hello = self::door(number, 1).hello(member(1).id, &standpoint(3, 10));
         assert!(door.judge(&hello, &standpoint(3, 10)).is_ok());
+    };
+    (2..100).for_each(&mut hear);
+    (3..2 + STRANGERS as u16).rev().for_each(&mut hear);
+    let known: Vec<Member> = door.starts.keys().copied().collect();
+    let mut expected: Vec<Member> = (3..2 + STRANGERS as u16).map(member).collect();
+    expected.push(member(99));
+    assert_eq!(known, expected);
+}
+
+#[test]
+fn levels_are_kept_of_members_and_of_whom_the_leader_tells_now() {
+    let mut door = door(1, 1);
+    let seat = Seat {
+        id: member(2).id,
+        incarnation: Some(member(2).incarnation),
+        standing: Standing::Voter,
+        address: String::new(),
+    };
+    let members = Configuration::new(vec![seat]);
+    for number in 2..100 {
+        let level = PeerLevel { member: member(number), matched: Index(5), boot: Boot(1) };
+        door.learn((Term(3), Index(5)), &[level], &members);
     }
-    assert_eq!(door.starts.len(), STRANGERS);
+    let known: Vec<Member> = door.levels.keys().copied().collect();
+    assert_eq!(known, [member(2), member(99)]);
+}
+
+#[test]
+fn what_was_acknowledged_before_anything_was_committed_may_be_given_up() {
+    let mut door = door(1, 1);
+    learn(&mut door, 3, 1, 2);
+    assert_eq!(verdict(&mut door, 3, 1), None);
+    learn(&mut door, 3, 2, 2);
+    assert_eq!(verdict(&mut door, 3, 1), Some(HelloRefusal::REGRESSED));
 }
 
 #[test]

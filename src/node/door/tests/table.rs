@@ -177,7 +177,7 @@ fn who_has_lost_what_he_had_acknowledged_is_recognised() {
     let says = |boot: u64, term: u64, last: u64| {
         let mut one = door(1);
         let level = PeerLevel { member: member(2, 100), matched: Index(15), boot: Boot(2) };
-        one.learn(Term(4), Index(10), std::iter::once(level));
+        one.learn((Term(4), Index(10)), &[level], &members);
         let mut hello = door(2).hello(NodeId::new(1).unwrap(), &standpoint);
         hello.party.boot = Boot(boot);
         hello.party.term = Term(term);

@@ -387,6 +387,9 @@ fn all_replicas_report_the_same_state_at_points() {
 fn a_node_whose_state_differs_from_the_others_hands_over_and_stops() {
     let mut cluster = Cluster::new(Shape::default());
     let leader = cluster.elect();
+    cluster.until("the feature level is raised", |cluster| {
+        cluster.node(leader).driver.machine().feature_level() > 0
+    });
     cluster.put(leader, "k", "v");
     cluster.converge();
     // The others report another state at the leader's next point.
