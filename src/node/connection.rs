@@ -58,6 +58,8 @@ pub(crate) struct Connection {
     pub(crate) is_readable: bool,
     /// Whether the socket may take something.
     pub(crate) is_writable: bool,
+    /// Whether it is in the list of those that may have something to read.
+    pub(crate) is_ready: bool,
     /// Whether it is in the list of those that have something to write.
     pub(crate) is_dirty: bool,
     /// Whether it is in the list of clients of whom no more is read for now.
@@ -93,6 +95,7 @@ impl Connection {
             out: Outbound::default(),
             is_readable: false,
             is_writable: false,
+            is_ready: false,
             is_dirty: false,
             is_paused: false,
             dropped_bytes: 0,

@@ -117,6 +117,8 @@ pub(super) struct LoopState {
     refusals: BTreeMap<NodeId, String>,
     /// How many more requests of clients this turn takes.
     requests_left: usize,
+    /// Down to where the client that is being read may bring that.
+    requests_least: usize,
     accepts: bool,
     is_leaving: bool,
     /// Whether the process was away for longer than it wanted to be before this turn.
@@ -139,6 +141,7 @@ impl LoopState {
             links: Links::default(),
             refusals: BTreeMap::new(),
             requests_left: 0,
+            requests_least: 0,
             accepts: true,
             is_leaving: false,
             was_away: false,
@@ -229,7 +232,10 @@ impl Server {
         let Some(connection) = self.state.connections.get_mut(&id) else { return };
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             connection.is_readable = true;
-            self.state.ready.push(id);
+            if !connection.is_ready {
+                connection.is_ready = true;
+                self.state.ready.push(id);
+            }
         }
         if event.is_writable() {
             connection.is_writable = true;
