@@ -56,6 +56,8 @@ pub(crate) struct Connection<S> {
     pub(crate) is_readable: bool,
     /// Whether the socket may take something.
     pub(crate) is_writable: bool,
+    /// Whether it is in the list of those that may have something to read.
+    pub(crate) is_ready: bool,
     /// Whether it is in the list of those that have something to write.
     pub(crate) is_dirty: bool,
     /// Whether it is in the list of clients of whom no more is read for now.
@@ -91,6 +93,7 @@ impl<S: Write> Connection<S> {
             out: Outbound::default(),
             is_readable: false,
             is_writable: false,
+            is_ready: false,
             is_dirty: false,
             is_paused: false,
             dropped_bytes: 0,

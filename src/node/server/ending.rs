@@ -100,7 +100,7 @@ impl<O: Outside> Server<O> {
         connection.stage = Stage::Leaving;
         self.state.deadlines.clear(Due::Greeting(id));
         self.state.deadlines.set(Due::LastWords(id), self.now + LAST_WORDS);
-        self.state.ready.push(id);
+        self.mark_ready(id);
         self.mark_dirty(id);
         self.state.leaving.push_back(id);
         if self.state.leaving.len() > LEAVING {
@@ -122,7 +122,7 @@ impl<O: Outside> Server<O> {
             return self.close(id, "the last words are sent");
         }
         // It may have closed its end before.
-        self.state.ready.push(id);
+        self.mark_ready(id);
     }
 
     /// Reads and drops what comes behind the last words. Gives how much that was.
@@ -131,7 +131,7 @@ impl<O: Outside> Server<O> {
         let mut dropped = 0;
         while let Some(connection) = self.state.connections.get_mut(&id) {
             if dropped >= budget {
-                self.state.ready.push(id);
+                self.mark_ready(id);
                 return dropped;
             }
             match connection.stream.read(&mut scratch) {

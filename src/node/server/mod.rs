@@ -98,6 +98,8 @@ pub(super) struct LoopState<S> {
     refusals: BTreeMap<NodeId, String>,
     /// How many more requests of clients this turn takes.
     requests_left: usize,
+    /// Down to where the client that is being read may bring that.
+    requests_least: usize,
     accepts: bool,
     /// Since when the node is on its way out.
     leaves_since: Option<Time>,
@@ -121,6 +123,7 @@ impl<S> LoopState<S> {
             links: Links::default(),
             refusals: BTreeMap::new(),
             requests_left: 0,
+            requests_least: 0,
             accepts: true,
             leaves_since: None,
             was_away: false,
@@ -257,7 +260,10 @@ impl<O: Outside> Server<O> {
         let Some(connection) = self.state.connections.get_mut(&id) else { return };
         if readiness.readable {
             connection.is_readable = true;
-            self.state.ready.push(id);
+            if !connection.is_ready {
+                connection.is_ready = true;
+                self.state.ready.push(id);
+            }
         }
         if readiness.writable {
             connection.is_writable = true;

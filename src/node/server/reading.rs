@@ -62,6 +62,16 @@ impl<O: Outside> Server<O> {
         Ok(())
     }
 
+    /// A connection is to be read in the next turn. It stands in the list once: who has much to say
+    /// gets no more turns than others.
+    pub(super) fn mark_ready(&mut self, id: ConnectionId) {
+        let Some(connection) = self.state.connections.get_mut(&id) else { return };
+        if !connection.is_ready {
+            connection.is_ready = true;
+            self.state.ready.push(id);
+        }
+    }
+
     fn is_node(&self, id: ConnectionId) -> bool {
         self.state.connections.get(&id).is_some_and(|connection| connection.stage.is_node())
     }
@@ -73,7 +83,8 @@ impl<O: Outside> Server<O> {
         self.state.paused.retain(|id| {
             let Some(connection) = connections.get_mut(id) else { return false };
             connection.is_paused = !serving.driver.has_room(client_id(*id));
-            if !connection.is_paused {
+            if !connection.is_paused && !connection.is_ready {
+                connection.is_ready = true;
                 ready.push(*id);
             }
             connection.is_paused
@@ -82,6 +93,9 @@ impl<O: Outside> Server<O> {
 
     /// Reads a connection until it would block, within a budget. Gives how much it has read.
     fn read(&mut self, id: ConnectionId, most: usize) -> Result<usize, Exit> {
+        let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(0) };
+        connection.is_ready = false;
+        self.state.requests_least = self.state.requests_left.saturating_sub(CLIENT_REQUESTS);
         let mut left = most;
         // What was left from the last time goes first.
         while self.take(id)? {
@@ -90,7 +104,7 @@ impl<O: Outside> Server<O> {
                 break;
             }
             if left == 0 {
-                self.state.ready.push(id);
+                self.mark_ready(id);
                 break;
             }
             let filled = match connection.reader.fill(&mut connection.stream, left) {
@@ -227,10 +241,9 @@ impl<O: Outside> Server<O> {
         let Life::Serving(serving) = &mut self.life else {
             return self.take_from_early_client(id);
         };
-        let least = self.state.requests_left.saturating_sub(CLIENT_REQUESTS);
         while serving.driver.has_room(client) {
-            if self.state.requests_left == least {
-                self.state.ready.push(id);
+            if self.state.requests_left == self.state.requests_least {
+                self.mark_ready(id);
                 return Ok(false);
             }
             let Some(frame) = connection.reader.frame()? else { return Ok(true) };
