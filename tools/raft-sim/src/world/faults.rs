@@ -233,7 +233,7 @@ impl World {
     fn stop(&mut self, machine: usize) {
         let host = &mut self.hosts[machine];
         let Some(server) = host.server.as_mut().filter(|_| host.state == State::Up) else { return };
-        if server.is_leaving() {
+        if server.leaves_for().is_some() {
             return;
         }
         let result = server.begin_to_leave();
