@@ -234,6 +234,27 @@ fn above_its_bound_a_leader_says_that_it_is_busy_and_forgets_nothing() {
 }
 
 #[test]
+fn queries_that_wait_are_bounded_by_their_bytes() {
+    let mut cluster = Cluster::new(Shape::default());
+    let leader = cluster.elect();
+    cluster.run(20);
+    cluster.isolate(leader);
+    let query = bytes::Bytes::from(vec![0; 1 << 20]);
+    let ask = |cluster: &mut Cluster| {
+        let (consistency, query) = (Consistency::Linearizable, query.clone());
+        cluster.ask(leader, 50, RequestBody::Read { consistency, query })
+    };
+    let asked: Vec<u64> = (0..65).map(|_| ask(&mut cluster)).collect();
+    cluster.step();
+    assert_eq!(cluster.outcome(asked[63]), None);
+    assert_eq!(cluster.outcome(asked[64]).as_deref(), Some("busy"));
+    assert_eq!(cluster.wait_for(asked[0]), "timed_out");
+    let later = ask(&mut cluster);
+    cluster.step();
+    assert_eq!(cluster.outcome(later), None, "there is room again");
+}
+
+#[test]
 fn a_leader_whose_disk_stands_still_hands_over() {
     let mut cluster = Cluster::new(Shape::default());
     let old = cluster.elect();
