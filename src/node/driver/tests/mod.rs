@@ -4,3 +4,4 @@
 mod cases;
 mod cluster;
 mod room;
+mod still;
