@@ -115,6 +115,8 @@ pub(crate) struct Machine {
     pub(crate) is_up: bool,
     /// Whether a process listens.
     pub(crate) listens: bool,
+    /// Whether other machines can't call it; it can call them.
+    pub(crate) is_walled: bool,
     /// The process that runs, or ran last.
     pub(crate) epoch: u64,
     backlog: VecDeque<usize>,
@@ -407,7 +409,8 @@ impl Network {
             self.transits.push((self.now + 1_000_000_000, Transit::Call(number)));
             return;
         }
-        if !self.machines[machine].listens {
+        let is_walled = self.machines[machine].is_walled && matches!(from, Party::Host(_));
+        if is_walled || !self.machines[machine].listens {
             self.later(Transit::Reset { connection: number, end: 0 });
             return;
         }
