@@ -21,6 +21,9 @@ const AFTERMATH: Duration = Duration::from_secs(20);
 /// What a disk hasn't done by then isn't waited for.
 const SOON: u64 = 500_000_000;
 
+/// The same for a leader: calls that failed are made again after two seconds at most.
+const BEFORE_A_LEADER: Duration = Duration::from_secs(4);
+
 /// How often it is looked.
 const CHECK_UP: u64 = 20_000_000;
 
@@ -83,7 +86,7 @@ impl World {
                     for client in &mut self.clients {
                         client.is_done = true;
                     }
-                } else if since > FOR_A_LEADER * election + AFTERMATH && !has_leader {
+                } else if since > FOR_A_LEADER * election + BEFORE_A_LEADER && !has_leader {
                     return self.not_back("no node leads", since);
                 } else if since > FOR_THE_REST * election + 3 * AFTERMATH {
                     return self.not_back("not every client is served", since);
