@@ -1,6 +1,7 @@
 //! How connections end: at once, or after their last words; and how loudly that is told.
 
 use std::io::{self, Read};
+use std::mem;
 use std::time::Duration;
 
 use log::Level;
@@ -97,7 +98,11 @@ impl<O: Outside> Server<O> {
     /// that takes too long.
     pub(super) fn leave(&mut self, id: ConnectionId) {
         let Some(connection) = self.state.connections.get_mut(&id) else { return };
-        connection.stage = Stage::Leaving;
+        let stage = mem::replace(&mut connection.stage, Stage::Leaving);
+        if let Stage::Node { member, .. } = stage {
+            // Else a node that was called would never be called again.
+            self.node_gone(id, member, "its last words are being sent");
+        }
         self.state.deadlines.clear(Due::Greeting(id));
         self.state.deadlines.set(Due::LastWords(id), self.now + LAST_WORDS);
         self.mark_ready(id);

@@ -8,7 +8,7 @@ use super::host::State;
 use super::process::Death;
 use super::queue::Event;
 use super::random::Random;
-use super::{Fault, Phase, Scenario, Seen, World};
+use super::{Fault, Phase, Scenario, World};
 
 /// The faults of a world.
 #[derive(Debug)]
@@ -48,7 +48,8 @@ impl Faults {
             )
         };
         let mut random = Random::stream(scenario.seed, "faults");
-        let most = if scenario.has_atlas { (scenario.nodes - 1) / 2 } else { scenario.nodes };
+        // Nodes that are all wiped are a new cluster, and rightly so.
+        let most = if scenario.has_atlas { (scenario.nodes - 1) / 2 } else { scenario.nodes - 1 };
         let mut victims: Vec<usize> = (0..scenario.nodes).collect();
         while victims.len() > most {
             victims.remove(random.below(victims.len() as u64) as usize);
@@ -182,7 +183,7 @@ impl World {
         let host = &mut self.hosts[machine];
         host.disk.wipe();
         host.may_end = true;
-        self.seen[machine] = Seen::default();
+        self.seen[machine].wipe();
         self.note(Some(machine), || "has lost its directory".to_owned());
     }
 
