@@ -21,13 +21,11 @@ pub struct Greeting {
 }
 
 impl Greeting {
-    /// For a cluster of this name; without one, any.
+    /// For a cluster of this name; without one, any. The number should be drawn by lot: it tells
+    /// the client from others.
     #[must_use]
-    pub fn new(cluster: Option<&str>) -> Greeting {
-        Greeting {
-            cluster: cluster.unwrap_or_default().to_owned(),
-            start: StartNumber(rand::random()),
-        }
+    pub fn new(cluster: Option<&str>, start: StartNumber) -> Greeting {
+        Greeting { cluster: cluster.unwrap_or_default().to_owned(), start }
     }
 
     fn hello(&self, node: Option<NodeId>) -> Hello {
@@ -63,10 +61,11 @@ impl Greeting {
 /// use std::time::Duration;
 /// use raft_node::client::{Channel, ChannelEvent, Greeting};
 /// use raft_node::kv::{Command, Operation};
+/// use raft_node::model::StartNumber;
 ///
 /// let mut stream = TcpStream::connect("127.0.0.1:3111")?;
 /// stream.set_nonblocking(true)?;
-/// let mut channel = Channel::new(&Greeting::new(None), None);
+/// let mut channel = Channel::new(&Greeting::new(None, StartNumber(7)), None);
 /// let operation = Operation::Put { key: b"k", value: b"v" };
 /// channel.change(1, Duration::from_secs(5), &Command::Change { session: None, operation });
 /// while channel.has_output() {

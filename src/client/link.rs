@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::channel::{Channel, ChannelEvent, Greeting};
 use super::dial::{dial, left};
+use super::run::{Lost, Unopened};
 use super::{AttemptResult, Endpoint};
-use crate::wire::{FillEnd, HelloRefusal, Reply, Verdict, WireError};
+use crate::wire::{FillEnd, Reply, Verdict, WireError};
 
 /// The most that is read before the replies in it are looked at.
 const READ_BYTES: usize = 64 << 10;
@@ -24,29 +25,16 @@ pub(super) struct Link {
 /// Whoever was silent for longer is looked at before something is sent to him.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// Why a connection doesn't come to stand.
+/// Why nothing came.
 #[derive(Debug)]
-pub(super) enum Unopened {
-    /// Nobody can be reached there.
-    Unreachable(io::Error),
-    /// The node refuses.
-    Refused { code: HelloRefusal, text: String },
-    /// Something else than a node answers.
-    Foreign(WireError),
+pub(super) enum Nothing {
+    /// The deadline has passed.
+    Silent,
+    /// The connection no longer stands.
+    Lost(Lost),
 }
 
-/// Why a connection no longer stands.
-#[derive(Debug)]
-pub(super) enum Lost {
-    /// It ended.
-    Cut,
-    /// The node closed it, for this reason.
-    Goodbye(String),
-    /// No answer before the deadline.
-    Silent,
-    /// Something came that no node sends.
-    Malformed(WireError),
-}
+const CUT: Nothing = Nothing::Lost(Lost::Cut);
 
 impl Link {
     /// Connects and says hello, all before `deadline`.
@@ -65,7 +53,7 @@ impl Link {
                 Verdict::Accepted { .. } => Ok(link),
                 Verdict::Refused { code, text, .. } => Err(Unopened::Refused { code, text }),
             },
-            ChannelEvent::Reply(_) | ChannelEvent::Goodbye(_) => Err(unopened(Lost::Cut)),
+            ChannelEvent::Reply(_) | ChannelEvent::Goodbye(_) => Err(unopened(CUT)),
         }
     }
 
@@ -88,24 +76,24 @@ impl Link {
     }
 
     /// Sends what the channel has gathered, with one write where the socket takes it all.
-    pub(super) fn flush(&mut self, deadline: Instant) -> Result<(), Lost> {
+    pub(super) fn flush(&mut self, deadline: Instant) -> Result<(), Nothing> {
         while self.channel.has_output() {
-            let left = left(deadline).map_err(|_| Lost::Silent)?;
-            self.stream.set_write_timeout(Some(left)).map_err(|_| Lost::Cut)?;
-            self.channel.write_to(&mut self.stream).map_err(|_| Lost::Cut)?;
+            let left = left(deadline).map_err(|_| Nothing::Silent)?;
+            self.stream.set_write_timeout(Some(left)).map_err(|_| CUT)?;
+            self.channel.write_to(&mut self.stream).map_err(|_| CUT)?;
         }
         Ok(())
     }
 
     /// Waits for what comes next.
-    pub(super) fn receive(&mut self, deadline: Instant) -> Result<ChannelEvent, Lost> {
+    pub(super) fn receive(&mut self, deadline: Instant) -> Result<ChannelEvent, Nothing> {
         loop {
-            if let Some(event) = self.channel.next_event().map_err(Lost::Malformed)? {
+            if let Some(event) = self.channel.next_event().map_err(malformed)? {
                 self.used = Instant::now();
                 return Ok(event);
             }
-            let left = left(deadline).map_err(|_| Lost::Silent)?;
-            self.stream.set_read_timeout(Some(left)).map_err(|_| Lost::Cut)?;
+            let left = left(deadline).map_err(|_| Nothing::Silent)?;
+            self.stream.set_read_timeout(Some(left)).map_err(|_| CUT)?;
             let mut once = Once { stream: &self.stream, done: false };
             match self.channel.read_from(&mut once, READ_BYTES) {
                 Ok(FillEnd::Closed) => return self.last_event(),
@@ -116,39 +104,43 @@ impl Link {
     }
 
     /// Waits for a reply.
-    pub(super) fn reply(&mut self, deadline: Instant) -> Result<Reply, Lost> {
+    pub(super) fn reply(&mut self, deadline: Instant) -> Result<Reply, Nothing> {
         match self.receive(deadline)? {
             ChannelEvent::Reply(reply) => Ok(reply),
-            ChannelEvent::Goodbye(text) => Err(Lost::Goodbye(text)),
-            ChannelEvent::Greeted(_) => Err(Lost::Cut),
+            ChannelEvent::Goodbye(text) => Err(Nothing::Lost(Lost::Goodbye(text))),
+            ChannelEvent::Greeted(_) => Err(CUT),
         }
     }
 
     /// What came before the end.
-    fn last_event(&mut self) -> Result<ChannelEvent, Lost> {
-        match self.channel.next_event().map_err(Lost::Malformed)? {
+    fn last_event(&mut self) -> Result<ChannelEvent, Nothing> {
+        match self.channel.next_event().map_err(malformed)? {
             Some(event) => Ok(event),
-            None => Err(Lost::Cut),
+            None => Err(CUT),
         }
     }
 }
 
-fn unopened(lost: Lost) -> Unopened {
-    match lost {
-        Lost::Cut => Unopened::Unreachable(io::Error::from(io::ErrorKind::ConnectionReset)),
-        Lost::Silent => Unopened::Unreachable(io::Error::from(io::ErrorKind::TimedOut)),
-        Lost::Goodbye(text) => Unopened::Unreachable(io::Error::other(text)),
-        Lost::Malformed(error) => Unopened::Foreign(error),
+fn malformed(error: WireError) -> Nothing {
+    Nothing::Lost(Lost::Malformed(error))
+}
+
+fn unopened(nothing: Nothing) -> Unopened {
+    match nothing {
+        Nothing::Silent => Unopened::Unreachable(io::Error::from(io::ErrorKind::TimedOut)),
+        Nothing::Lost(Lost::Cut) => {
+            Unopened::Unreachable(io::Error::from(io::ErrorKind::ConnectionReset))
+        }
+        Nothing::Lost(Lost::Goodbye(text)) => Unopened::Unreachable(io::Error::other(text)),
+        Nothing::Lost(Lost::Malformed(error)) => Unopened::Foreign(error),
     }
 }
 
-impl Lost {
+impl Nothing {
     pub(super) fn result(&self) -> AttemptResult {
         match self {
-            Lost::Cut => AttemptResult::Cut,
-            Lost::Silent => AttemptResult::Silent,
-            Lost::Goodbye(text) => AttemptResult::Unwelcome(text.clone()),
-            Lost::Malformed(error) => AttemptResult::Unwelcome(error.to_string()),
+            Nothing::Silent => AttemptResult::Silent,
+            Nothing::Lost(lost) => lost.result(),
         }
     }
 }

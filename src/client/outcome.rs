@@ -49,6 +49,16 @@ impl Failure {
         Failure::Unknown(Box::new(Unknown { doubt, tried }))
     }
 
+    /// Whether a node has answered something that isn't an answer to the request. Nothing on that
+    /// connection is of any use.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        match self {
+            Failure::Refused(refused) => matches!(refused.reason, Reason::Answer(_)),
+            Failure::Unknown(unknown) => matches!(unknown.doubt, Doubt::Answer(_)),
+        }
+    }
+
     /// What was tried, one after the other.
     #[must_use]
     pub fn tried(&self) -> &[Attempt] {

@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::blocking::{
-    LEAST_ANSWER, LONGEST_CONNECT, Opened, check_length, named, refused_by_store, waits,
-};
+use super::ask::check_length;
+use super::blocking::Opened;
+use super::call::{LONGEST_CONNECT, is_final, named, patience, waits};
 use super::channel::{ChannelEvent, Greeting};
-use super::finder::{Finder, Step, jittered};
-use super::link::Link;
-use super::run::Run;
+use super::clock::Clock;
+use super::finder::{Finder, Step};
+use super::link::{Link, Nothing};
+use super::run::{Run, failure, refused_by_store};
 use super::session::Session;
 use super::{Changed, Client, Done, Doubt, Failure, Options, Reason};
 use crate::kv::{Answer, Command, Operation};
-use crate::model::{LogId, Malformed};
+use crate::model::{LogId, Malformed, Time};
 use crate::wire::{RefusalCode, Reply, ReplyBody};
 
 /// The most bytes of changes under way. A node reads no further while its replies aren't read,
@@ -56,17 +57,28 @@ pub struct Pipeline {
     /// Whether the node behind the link has carried something out.
     found: bool,
     session: Session,
-    /// What isn't answered yet, by number: the encoded command.
-    pending: BTreeMap<u64, Vec<u8>>,
+    /// What isn't answered yet, by number.
+    pending: BTreeMap<u64, Change>,
     pending_bytes: usize,
     /// Numbers that were refused for a moment and are to be sent again.
     again: BTreeSet<u64>,
     /// Replies that were read, in the order in which they came.
     ready: VecDeque<Received>,
     /// When the last reply came, or the first of the changes under way was submitted.
-    progress: Instant,
+    progress: Time,
+    clock: Clock,
     /// Buffers of answered changes, to be used again.
     spare: Vec<Vec<u8>>,
+}
+
+/// A change that isn't answered yet.
+#[derive(Debug)]
+struct Change {
+    encoded: Vec<u8>,
+    /// Whether it was given to the connection that stands, and not refused since.
+    is_sent: bool,
+    /// Why it may have been done, if it may: what came of an earlier attempt isn't known.
+    doubt: Option<Doubt>,
 }
 
 /// Which of the changes, in the order of their submission.
@@ -81,7 +93,7 @@ impl Pipeline {
     /// be: two pipelines need two names.
     pub fn open(options: Options, name: &[u8]) -> Result<Pipeline, Failure> {
         let opened = Client::new(options).into_session(name)?;
-        let Opened { options, greeting, finder, link, session } = opened;
+        let Opened { options, greeting, finder, link, session, clock } = opened;
         Ok(Pipeline {
             options,
             greeting,
@@ -93,7 +105,8 @@ impl Pipeline {
             pending_bytes: 0,
             again: BTreeSet::new(),
             ready: VecDeque::new(),
-            progress: Instant::now(),
+            progress: clock.now(),
+            clock,
             spare: Vec::new(),
         })
     }
@@ -110,7 +123,7 @@ impl Pipeline {
             return None;
         }
         if self.pending.is_empty() {
-            self.progress = Instant::now();
+            self.progress = self.clock.now();
         }
         let lowest = self.pending.keys().next().copied().unwrap_or(self.session.next());
         let number = self.session.take();
@@ -125,7 +138,8 @@ impl Pipeline {
             link.channel.encoded_change(number, self.options.timeout, &encoded);
         }
         self.pending_bytes += encoded.len();
-        self.pending.insert(number, encoded);
+        let change = Change { encoded, is_sent: self.link.is_some(), doubt: None };
+        self.pending.insert(number, change);
         Some(Ticket(number))
     }
 
@@ -140,12 +154,12 @@ impl Pipeline {
 
     /// Sends what is gathered, with one write.
     pub fn flush(&mut self) {
-        let deadline = self.deadline();
+        let deadline = self.clock.instant(self.deadline());
         if let Some(link) = &mut self.link
             && link.flush(deadline).is_err()
         {
             // Where it can't be sent now, it is sent again when replies are waited for.
-            self.link = None;
+            self.leave();
         }
     }
 
@@ -157,7 +171,8 @@ impl Pipeline {
     /// When nothing was answered for [`Options::timeout`]. It can be called again, to go on
     /// trying; of what is under way then, nobody knows whether it was done.
     pub fn receive(&mut self) -> Result<Option<Received>, Failure> {
-        let mut run = Run::begin(self.deadline().saturating_duration_since(Instant::now()));
+        let now = self.clock.now();
+        let mut run = Run::begin(now, self.deadline().since(now));
         loop {
             if let Some(ready) = self.ready.pop_front() {
                 return Ok(Some(ready));
@@ -165,15 +180,20 @@ impl Pipeline {
             if self.pending.is_empty() {
                 return Ok(None);
             }
-            let Some(mut link) = self.take_link(&mut run)? else { continue };
-            let silence = self.deadline().min(Instant::now() + self.patience());
-            match link.flush(silence).and_then(|()| link.reply(silence)) {
+            if !self.have_link(&mut run)? {
+                continue;
+            }
+            match self.next_reply() {
                 Ok(reply) => {
-                    self.link = Some(link);
                     self.settle(reply, &mut run);
                     self.settle_read(&mut run);
                 }
-                Err(lost) => run.note(&link.endpoint, lost.result()),
+                Err(nothing) => {
+                    if let Some(link) = &self.link {
+                        run.note(&link.endpoint, nothing.result());
+                    }
+                    self.leave();
+                }
             }
         }
     }
@@ -192,68 +212,84 @@ impl Pipeline {
         client.close_session()
     }
 
-    fn deadline(&self) -> Instant {
+    fn deadline(&self) -> Time {
         self.progress + self.options.timeout
     }
 
-    /// How long one node may be silent before another one is asked.
-    fn patience(&self) -> Duration {
-        (self.options.timeout / 3).max(LEAST_ANSWER)
-    }
-
-    /// The connection, with everything sent or gathered that is under way. `None`: not yet.
-    fn take_link(&mut self, run: &mut Run) -> Result<Option<Link>, Failure> {
-        if self.progress + self.options.timeout <= Instant::now() {
-            return Err(self.stuck(std::mem::replace(run, Run::begin(self.options.timeout))));
+    /// Has a connection, with everything sent or gathered that is under way; says whether there
+    /// is one already.
+    fn have_link(&mut self, run: &mut Run) -> Result<bool, Failure> {
+        if self.deadline() <= self.clock.now() {
+            run.doubts(Doubt::TimedOut(self.options.timeout));
+            return Err(run.give_up());
         }
-        if let Some(mut link) = self.link.take() {
+        if let Some(link) = &self.link {
             if !self.again.is_empty() {
-                self.resend_refused(&mut link, run);
+                let pause = self.finder.busy(&link.endpoint);
+                self.pause(pause);
+                self.resend_refused();
             }
-            return Ok(Some(link));
+            return Ok(true);
         }
         let endpoint = match self.finder.step() {
             Step::Ask(endpoint) => endpoint,
-            Step::Pause(longest) => {
-                let left = self.deadline().saturating_duration_since(Instant::now());
-                thread::sleep(jittered(longest).min(left));
-                return Ok(None);
+            Step::Pause(pause) => {
+                self.pause(pause);
+                return Ok(false);
             }
         };
-        let deadline = self.deadline().min(Instant::now() + LONGEST_CONNECT);
-        match Link::open(&endpoint, &self.greeting, deadline) {
+        let until = self.deadline().min(self.clock.now() + LONGEST_CONNECT);
+        match Link::open(&endpoint, &self.greeting, self.clock.instant(until)) {
             Ok(mut link) => {
                 run.met();
                 self.found = false;
                 self.again.clear();
-                for (number, encoded) in &self.pending {
-                    link.channel.encoded_change(*number, self.options.timeout, encoded);
+                for (number, change) in &mut self.pending {
+                    link.channel.encoded_change(*number, self.options.timeout, &change.encoded);
+                    change.is_sent = true;
                 }
-                Ok(Some(link))
+                self.link = Some(link);
+                Ok(true)
             }
             Err(unopened) => {
                 run.unopened(&endpoint, unopened);
-                Ok(None)
+                Ok(false)
             }
         }
     }
 
-    /// Sends again what was refused for a moment, after a pause.
-    fn resend_refused(&mut self, link: &mut Link, run: &Run) {
-        let pause = self.finder.busy(&link.endpoint);
-        let left = self.deadline().saturating_duration_since(Instant::now());
-        thread::sleep(jittered(pause).min(left).min(run.left()));
+    fn pause(&self, pause: Duration) {
+        thread::sleep(pause.min(self.deadline().since(self.clock.now())));
+    }
+
+    /// Sends what is gathered and waits for a reply.
+    fn next_reply(&mut self) -> Result<Reply, Nothing> {
+        let silence = self.clock.now() + patience(self.options.timeout);
+        let deadline = self.clock.instant(self.deadline().min(silence));
+        let link = self.link.as_mut().expect("a connection was just made or found");
+        link.flush(deadline)?;
+        link.reply(deadline)
+    }
+
+    /// Sends again what was refused for a moment.
+    fn resend_refused(&mut self) {
+        let Some(link) = &mut self.link else { return };
         for number in std::mem::take(&mut self.again) {
-            if let Some(encoded) = self.pending.get(&number) {
-                link.channel.encoded_change(number, self.options.timeout, encoded);
+            if let Some(change) = self.pending.get_mut(&number) {
+                link.channel.encoded_change(number, self.options.timeout, &change.encoded);
+                change.is_sent = true;
             }
         }
     }
 
-    /// Nothing was answered for too long.
-    fn stuck(&self, mut run: Run) -> Failure {
-        run.doubts(Doubt::TimedOut(self.options.timeout));
-        run.give_up()
+    /// Leaves the connection. What became of what was sent on it isn't known.
+    fn leave(&mut self) {
+        let Some(link) = self.link.take() else { return };
+        for change in self.pending.values_mut() {
+            if std::mem::take(&mut change.is_sent) {
+                change.doubt = Some(Doubt::Cut(link.endpoint.clone()));
+            }
+        }
     }
 
     /// Settles the replies that were read already.
@@ -263,37 +299,39 @@ impl Pipeline {
                 Ok(Some(ChannelEvent::Reply(reply))) => self.settle(reply, run),
                 Ok(None) => return,
                 // The next wait meets the end of the connection too, where there is one.
-                Ok(Some(_)) | Err(_) => self.link = None,
+                Ok(Some(_)) | Err(_) => self.leave(),
             }
         }
     }
 
     fn settle(&mut self, reply: Reply, run: &mut Run) {
         let number = reply.id;
-        if !self.pending.contains_key(&number) {
-            return;
-        }
+        let Some(change) = self.pending.get_mut(&number) else { return };
         match reply.body {
-            ReplyBody::Refused { code, leader, text } if code.retry_safe() => {
+            ReplyBody::Refused { code, leader, text } if !is_final(code) => {
+                change.is_sent = false;
                 let Some(link) = &self.link else { return };
                 run.refused(&link.endpoint, code, &text);
                 if waits(code) || code == RefusalCode::TimedOut {
                     self.again.insert(number);
                 } else {
                     // It doesn't lead: the others that are under way here have the same fate.
-                    self.link = None;
+                    self.leave();
                     self.finder.redirected(leader.as_ref().and_then(named));
                 }
             }
-            ReplyBody::Unknown { .. } => {
+            ReplyBody::Unknown { text } => {
+                change.is_sent = false;
+                change.doubt = Some(Doubt::Node(text));
                 self.again.insert(number);
             }
             ReplyBody::Refused { code, text, .. } => {
                 let reason = Reason::Node { code, text };
-                self.answered(number, Err(Failure::refused(reason, Vec::new())));
+                let failure = failure(reason, change.doubt.take(), Vec::new());
+                self.answered(number, Err(failure));
             }
             ReplyBody::Done { at, answer } => {
-                let result = read(at, &answer);
+                let result = read(at, &answer, change.doubt.take());
                 self.answered(number, result);
                 if let Some(link) = &self.link
                     && !self.found
@@ -302,12 +340,12 @@ impl Pipeline {
                     self.found = true;
                 }
             }
-            _ => self.link = None,
+            _ => self.leave(),
         }
     }
 
     fn answered(&mut self, number: u64, result: Result<Done<Changed>, Failure>) {
-        if let Some(mut encoded) = self.pending.remove(&number) {
+        if let Some(Change { mut encoded, .. }) = self.pending.remove(&number) {
             self.pending_bytes -= encoded.len();
             encoded.clear();
             if self.spare.len() < MOST_SPARE && encoded.capacity() <= LARGEST_SPARE {
@@ -315,7 +353,7 @@ impl Pipeline {
             }
         }
         self.again.remove(&number);
-        self.progress = Instant::now();
+        self.progress = self.clock.now();
         self.ready.push_back((Ticket(number), result));
     }
 }
@@ -324,10 +362,10 @@ impl Pipeline {
 const MOST_SPARE: usize = 1024;
 const LARGEST_SPARE: usize = 16 << 10;
 
-fn read(at: LogId, answer: &[u8]) -> Result<Done<Changed>, Failure> {
+fn read(at: LogId, answer: &[u8], doubt: Option<Doubt>) -> Result<Done<Changed>, Failure> {
     let unreadable = |error| Failure::unknown(Doubt::Answer(error), Vec::new());
     match Answer::decode(answer).map_err(unreadable)? {
-        Answer::Refused(refusal) => Err(refused_by_store(refusal)),
+        Answer::Refused(refusal) => Err(refused_by_store(refusal, doubt, Vec::new())),
         answer => match Changed::from_answer(&answer) {
             Some(answer) => Ok(Done { id: at, answer }),
             None => Err(unreadable(Malformed::Invalid { field: "answer", offset: 0, found: 0 })),

@@ -1,16 +1,61 @@
 //! One request until its end: attempts, and what becomes of it in all.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::io;
+use std::time::Duration;
 
-use super::finder::jittered;
-use super::link::Unopened;
 use super::{Attempt, AttemptResult, Doubt, Endpoint, Failure, Reason};
-use crate::wire::{HelloRefusal, RefusalCode};
+use crate::kv::Refusal;
+use crate::model::Time;
+use crate::wire::{HelloRefusal, RefusalCode, WireError};
+
+/// Why a connection doesn't come to stand.
+#[derive(Debug)]
+pub enum Unopened {
+    /// Nobody can be reached there.
+    Unreachable(io::Error),
+    /// The node refuses.
+    Refused {
+        /// Why.
+        code: HelloRefusal,
+        /// In the node's words.
+        text: String,
+    },
+    /// Something else than a node answers.
+    Foreign(WireError),
+}
+
+/// Why a connection no longer stands.
+#[derive(Debug)]
+pub enum Lost {
+    /// It ended.
+    Cut,
+    /// The node closed it, for this reason.
+    Goodbye(String),
+    /// Something came that no node sends.
+    Malformed(WireError),
+}
+
+impl Lost {
+    pub(super) fn result(&self) -> AttemptResult {
+        match self {
+            Lost::Cut => AttemptResult::Cut,
+            Lost::Goodbye(text) => AttemptResult::Unwelcome(text.clone()),
+            Lost::Malformed(error) => AttemptResult::Unwelcome(error.to_string()),
+        }
+    }
+
+    pub(super) fn doubt(&self, endpoint: &Endpoint) -> Doubt {
+        match self {
+            Lost::Cut | Lost::Malformed(_) => Doubt::Cut(endpoint.clone()),
+            Lost::Goodbye(text) => Doubt::Closed(endpoint.clone(), text.clone()),
+        }
+    }
+}
 
 /// The course of one request.
+#[derive(Debug)]
 pub(super) struct Run {
-    deadline: Instant,
+    deadline: Time,
     timeout: Duration,
     /// The last attempt at each node.
     tried: Vec<Attempt>,
@@ -25,9 +70,9 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn begin(timeout: Duration) -> Run {
+    pub(super) fn begin(now: Time, timeout: Duration) -> Run {
         Run {
-            deadline: Instant::now() + timeout,
+            deadline: now + timeout,
             timeout,
             tried: Vec::new(),
             doubt: None,
@@ -37,22 +82,17 @@ impl Run {
         }
     }
 
-    pub(super) fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+    /// How long it may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.left().is_zero()
+    pub(super) fn left(&self, now: Time) -> Duration {
+        self.deadline.since(now)
     }
 
-    /// Waits for about `longest`, or says false where the deadline comes first.
-    pub(super) fn pause(&self, longest: Duration) -> bool {
-        let pause = jittered(longest);
-        if pause >= self.left() {
-            return false;
-        }
-        thread::sleep(pause);
-        true
+    pub(super) fn is_over(&self, now: Time) -> bool {
+        self.left(now).is_zero()
     }
 
     /// A node took the connection.
@@ -99,15 +139,17 @@ impl Run {
     }
 
     /// The end without an answer, for this reason, unless an earlier attempt left a doubt.
-    pub(super) fn fail(self, reason: Reason) -> Failure {
-        match self.doubt {
-            Some(doubt) => Failure::unknown(doubt, self.tried),
-            None => Failure::refused(reason, self.tried),
-        }
+    pub(super) fn fail(&mut self, reason: Reason) -> Failure {
+        failure(reason, self.doubt.take(), std::mem::take(&mut self.tried))
+    }
+
+    /// The end by the store's own refusal.
+    pub(super) fn refused_by_store(&mut self, refusal: Refusal) -> Failure {
+        refused_by_store(refusal, self.doubt.take(), std::mem::take(&mut self.tried))
     }
 
     /// The end at the deadline.
-    pub(super) fn give_up(mut self) -> Failure {
+    pub(super) fn give_up(&mut self) -> Failure {
         let reason = match (self.refused.take(), self.unwelcome.take()) {
             (Some((RefusalCode::NoLeader | RefusalCode::NotLeader, _)), _) => Reason::NoLeader,
             (Some((code, text)), _) => Reason::Node { code, text },
@@ -117,4 +159,33 @@ impl Run {
         };
         self.fail(reason)
     }
+}
+
+/// A request that ends for this reason, where an earlier attempt may have left a doubt.
+pub(super) fn failure(reason: Reason, doubt: Option<Doubt>, tried: Vec<Attempt>) -> Failure {
+    match doubt {
+        Some(doubt) => Failure::unknown(doubt, tried),
+        None => Failure::refused(reason, tried),
+    }
+}
+
+/// A request that ends by the store's own refusal, where an earlier attempt may have left a doubt.
+pub(super) fn refused_by_store(
+    refusal: Refusal,
+    doubt: Option<Doubt>,
+    tried: Vec<Attempt>,
+) -> Failure {
+    let doubt = match refusal {
+        // It is the answer, decided by whichever attempt came first.
+        Refusal::NotANumber | Refusal::Overflow => None,
+        // What an earlier attempt did isn't known, be it one of another process.
+        Refusal::SessionForgotten | Refusal::NumberForgotten { .. } => {
+            Some(Doubt::Forgotten(refusal))
+        }
+        // Only this attempt certainly had no effect.
+        Refusal::AboveWindow { .. }
+        | Refusal::SessionInUse { .. }
+        | Refusal::OpeningAhead { .. } => doubt,
+    };
+    failure(Reason::Store(refusal), doubt, tried)
 }

@@ -3,8 +3,6 @@
 use std::io::{self, IoSlice, Write};
 use std::net::SocketAddr;
 
-use mio::net::TcpStream;
-
 use super::door::Footing;
 use super::driver::ClientId;
 use super::outbound::{Outbound, SLICES};
@@ -13,7 +11,7 @@ use crate::wire::{FrameReader, Purpose};
 
 /// The name of a connection. It only grows: an event for one that is gone finds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct ConnectionId(pub(crate) usize);
+pub struct ConnectionId(pub usize);
 
 /// What a connection is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,8 +39,8 @@ pub(crate) enum Stage {
 
 /// A connection.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Connection<S> {
+    pub(crate) stream: S,
     pub(crate) remote: SocketAddr,
     pub(crate) stage: Stage,
     pub(crate) reader: FrameReader,
@@ -65,17 +63,17 @@ pub(crate) struct Written {
     pub(crate) has_more: bool,
 }
 
-impl Connection {
-    pub(crate) fn accepted(stream: TcpStream, remote: SocketAddr) -> Connection {
+impl<S: Write> Connection<S> {
+    pub(crate) fn accepted(stream: S, remote: SocketAddr) -> Connection<S> {
         Connection::new(stream, remote, Stage::Accepted, FrameReader::accepting())
     }
 
-    pub(crate) fn called(stream: TcpStream, remote: SocketAddr, to: NodeId) -> Connection {
+    pub(crate) fn called(stream: S, remote: SocketAddr, to: NodeId) -> Connection<S> {
         let reader = FrameReader::calling(Purpose::Peer);
         Connection::new(stream, remote, Stage::Connecting(to), reader)
     }
 
-    fn new(stream: TcpStream, remote: SocketAddr, stage: Stage, reader: FrameReader) -> Connection {
+    fn new(stream: S, remote: SocketAddr, stage: Stage, reader: FrameReader) -> Connection<S> {
         Connection {
             stream,
             remote,

@@ -1,10 +1,10 @@
 //! Opening the data directory, on whatever kind of disk it is.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::Exit;
-use super::threads::{DiskThreads, Mailbox};
+use super::outside::Workers;
 use crate::config::{Config, Node, StorageClass, SyncPolicy};
 use crate::model::{Batch, Boot, ClusterId, Epoch, Incarnation, LogId, Member};
 use crate::raft::Restored;
@@ -15,7 +15,7 @@ use crate::storage::{
 use crate::wire::FoundingOffer;
 
 /// A directory that is open.
-pub(crate) enum Store {
+pub enum Store {
     /// The node is part of no cluster yet.
     Unformed(Unfounded),
     /// The node has a log.
@@ -26,7 +26,7 @@ pub(crate) enum Store {
 type Found = dyn FnOnce(&Batch) -> Result<Formed, StorageError>;
 
 /// A directory without a log, and how it gets one.
-pub(crate) struct Unfounded {
+pub struct Unfounded {
     pub(crate) member: Member,
     pub(crate) boot: Boot,
     found: Box<Found>,
@@ -39,8 +39,8 @@ impl Unfounded {
     }
 }
 
-/// A directory with a log, and how its threads are started.
-pub(crate) struct Formed {
+/// A directory with a log, and what works on it.
+pub struct Formed {
     pub(crate) member: Member,
     pub(crate) cluster: ClusterId,
     pub(crate) epoch: Epoch,
@@ -49,14 +49,7 @@ pub(crate) struct Formed {
     pub(crate) segments: usize,
     /// The first entry, for those who haven't got it yet; `None` where the log no longer has it.
     pub(crate) founding: Option<FoundingOffer>,
-    start: Box<dyn FnOnce(Mailbox) -> std::io::Result<DiskThreads>>,
-}
-
-impl Formed {
-    /// Starts the log thread and the file thread.
-    pub(crate) fn start(self, mailbox: Mailbox) -> std::io::Result<DiskThreads> {
-        (self.start)(mailbox)
-    }
+    pub(crate) workers: Workers,
 }
 
 /// What opening found.
@@ -69,7 +62,25 @@ pub(crate) struct Opening {
 
 /// Opens the directory of `node`. `random` is what a new incarnation and the salts are made from.
 pub(crate) fn open(config: &Config, node: &Node, random: (u128, u64)) -> Result<Opening, Exit> {
-    let path = config.data_directory(node);
+    let begun = Instant::now();
+    let (opened, directory) = match config.cluster.storage_class {
+        StorageClass::File => {
+            (open_on(RealDisk, config, node, random), Some(config.data_directory(node)))
+        }
+        StorageClass::Memory => (open_on(MemoryDisk::default(), config, node, random), None),
+    };
+    let (store, report) = opened?;
+    let recovery = describe(&report, directory.is_none());
+    Ok(Opening { store, directory, recovery, took: begun.elapsed() })
+}
+
+/// Opens the directory of `node` on this disk.
+pub fn open_on<D: Disk>(
+    disk: D,
+    config: &Config,
+    node: &Node,
+    random: (u128, u64),
+) -> Result<(Store, RecoveryReport), Exit> {
     let options = OpenOptions {
         node: node.id,
         incarnation: Incarnation(random.0.max(1)),
@@ -82,15 +93,18 @@ pub(crate) fn open(config: &Config, node: &Node, random: (u128, u64)) -> Result<
         min_free_bytes: config.storage.min_free_space,
         snapshot: None,
     };
-    let begun = Instant::now();
-    let (opened, directory) = match config.cluster.storage_class {
-        StorageClass::File => (open_on(RealDisk, &path, options), Some(path)),
-        StorageClass::Memory => (open_on(MemoryDisk::default(), &path, options), None),
+    let opened = Directory::open(disk, &config.data_directory(node), options);
+    let (store, report) = match opened.map_err(exit_of)? {
+        Opened::Unformed(unformed) => {
+            let report = unformed.report().clone();
+            (Store::Unformed(unfounded(unformed)), report)
+        }
+        Opened::Formed(recovered) => {
+            let report = recovered.report.clone();
+            (Store::Formed(Box::new(formed(*recovered).map_err(exit_of)?)), report)
+        }
     };
-    let (store, report) = opened.map_err(exit_of)?;
-    let recovery = describe(&report, directory.is_none());
-    let wanted = config.cluster.cluster_id;
-    if let (Store::Formed(formed), Some(wanted)) = (&store, wanted)
+    if let (Store::Formed(formed), Some(wanted)) = (&store, config.cluster.cluster_id)
         && formed.cluster != wanted
     {
         return Err(Exit::Refused(format!(
@@ -99,24 +113,7 @@ pub(crate) fn open(config: &Config, node: &Node, random: (u128, u64)) -> Result<
             formed.cluster
         )));
     }
-    Ok(Opening { store, directory, recovery, took: begun.elapsed() })
-}
-
-fn open_on<D: Disk>(
-    disk: D,
-    path: &Path,
-    options: OpenOptions,
-) -> Result<(Store, RecoveryReport), StorageError> {
-    Ok(match Directory::open(disk, path, options)? {
-        Opened::Unformed(unformed) => {
-            let report = unformed.report().clone();
-            (Store::Unformed(unfounded(unformed)), report)
-        }
-        Opened::Formed(recovered) => {
-            let report = recovered.report.clone();
-            (Store::Formed(Box::new(formed(*recovered)?)), report)
-        }
-    })
+    Ok((store, report))
 }
 
 fn unfounded<D: Disk>(unformed: Box<Unformed<D>>) -> Unfounded {
@@ -129,27 +126,36 @@ fn unfounded<D: Disk>(unformed: Box<Unformed<D>>) -> Unfounded {
 }
 
 fn formed<D: Disk>(recovered: Recovered<D>) -> Result<Formed, StorageError> {
-    let Recovered { identity, writer, mut files, .. } = recovered;
+    let restored = restored(&recovered);
+    let Recovered { identity, mut writer, mut files, .. } = recovered;
     let founding = first_entry(&mut files, recovered.base)?;
     Ok(Formed {
         founding,
         member: Member { id: identity.node, incarnation: identity.incarnation },
         cluster: recovered.cluster,
         epoch: recovered.epoch,
-        restored: Restored {
-            hard_state: recovered.hard_state,
-            base: recovered.base,
-            runs: recovered.runs,
-            last: recovered.last,
-            last_time: recovered.last_time,
-            configurations: recovered.configurations,
-            applied: recovered.base.index,
-            boot: recovered.boot,
-        },
+        restored,
         log_bytes: recovered.log_bytes,
         segments: recovered.segments,
-        start: Box::new(move |mailbox| DiskThreads::start(writer, files, mailbox)),
+        workers: Workers {
+            log: Box::new(move |work| writer.perform(work)),
+            files: Box::new(move |work| files.perform(work)),
+        },
     })
+}
+
+/// What the core begins with.
+pub(crate) fn restored<D: Disk>(recovered: &Recovered<D>) -> Restored {
+    Restored {
+        hard_state: recovered.hard_state,
+        base: recovered.base,
+        runs: recovered.runs.clone(),
+        last: recovered.last,
+        last_time: recovered.last_time,
+        configurations: recovered.configurations.clone(),
+        applied: recovered.base.index,
+        boot: recovered.boot,
+    }
 }
 
 fn first_entry<D: Disk>(

@@ -2,26 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
-
-use mio::{Interest, Poll, Waker};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook_mio::v1_0::Signals;
+use std::time::Duration;
 
 use super::Exit;
-use super::calls::Calls;
-use super::door::{Door, Myself};
-use super::forming::{Forming, Founder, Plan};
-use super::journal::Journal;
+use super::event_loop::{self, EventLoop, Reload};
 use super::opening::{Store, open};
-use super::server::{Early, LISTENER, Life, LoopState, SIGNALS, Server, WAKER};
+use super::server::Server;
 use super::sockets;
-use super::threads::Mailbox;
-use crate::config::{Config, Node, Overrides, Role, StorageClass};
-use crate::kv::Settings;
-use crate::model::{Boot, ClusterId, Incarnation, NodeId, StartNumber, Time};
+use crate::config::{Config, Overrides, StorageClass};
+use crate::model::{Boot, ClusterId, Incarnation, NodeId};
 use crate::storage::end_on_bus_error;
 
 /// What a node is started with.
@@ -71,13 +60,13 @@ pub struct Banner {
 #[must_use]
 pub fn run(start: Start) -> Exit {
     match prepare(start) {
-        Ok(server) => server.run(),
+        Ok(event_loop) => event_loop.run(),
         Err(exit) => exit,
     }
 }
 
 /// Opens the directory, binds the address, and puts the event loop together.
-fn prepare(start: Start) -> Result<Server, Exit> {
+fn prepare(start: Start) -> Result<EventLoop, Exit> {
     let Some(node) = start.config.node_by_id(start.me).cloned() else {
         let message = format!("there is no node {} in {}", start.me, start.config_path.display());
         return Err(Exit::Configuration(message));
@@ -89,53 +78,13 @@ fn prepare(start: Start) -> Result<Server, Exit> {
     let opening = open(&start.config, &node, (rand::random(), rand::random()))?;
     let (listener, listening) = sockets::listen(&node.listen_address())
         .map_err(|(address, error)| Exit::Listen { address, error })?;
-    let refused = |what| move |error| Exit::System { what, error };
-    let poll = Poll::new().map_err(refused("to wait for events"))?;
-    let (reports_in, reports) = channel();
-    let waker = Waker::new(poll.registry(), WAKER).map_err(refused("to be woken"))?;
-    let mailbox = Mailbox { reports: reports_in, waker: Arc::new(waker) };
     let (member, boot, cluster) = match &opening.store {
         Store::Unformed(unfounded) => (unfounded.member, unfounded.boot, None),
         Store::Formed(formed) => (formed.member, formed.restored.boot, Some(formed.cluster)),
     };
-    let me = Myself {
-        member,
-        boot,
-        start: StartNumber(rand::random()),
-        cluster_name: start.config.cluster.name.clone(),
-        nodes_hash: start.config.nodes_hash(),
-        address: node.address().to_string(),
-    };
-    let mut server = Server {
-        origin: Instant::now(),
-        now: Time::ZERO,
-        plan: plan(&start.config, start.form),
-        me: start.me,
-        config_path: start.config_path,
-        overrides: start.overrides,
-        is_terminal: start.terminal,
-        mailbox,
-        reports,
-        listener,
-        signals: Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(refused("signals"))?,
-        door: Door::new(me),
-        calls: Calls::new(rand::random()),
-        journal: Journal::new(),
-        life: Life::Between,
-        state: LoopState::new(),
-        poll,
-        config: start.config,
-    };
-    let registry = server.poll.registry();
-    registry
-        .register(&mut server.listener, LISTENER, Interest::READABLE)
-        .map_err(refused("to listen"))?;
-    registry
-        .register(&mut server.signals, SIGNALS, Interest::READABLE)
-        .map_err(refused("signals"))?;
-    for other in server.config.nodes.iter().filter(|other| other.id != server.me) {
-        server.calls.set(other.id, &other.address(), Time::ZERO);
-    }
+    let reload = Reload { path: start.config_path, overrides: start.overrides };
+    let (parts, system) = event_loop::parts(listener, reload, start.terminal)?;
+    let mut server = Server::new(system, start.config, start.me, &opening.store, start.form);
     (start.banner)(&Banner {
         cluster,
         incarnation: member.incarnation,
@@ -146,29 +95,6 @@ fn prepare(start: Start) -> Result<Server, Exit> {
         took: opening.took,
     });
     server.journal.listening(listening);
-    match opening.store {
-        Store::Formed(formed) => server.serve(*formed, false)?,
-        Store::Unformed(unfounded) => {
-            let forming = Forming::new(member, server.plan.clone(), Time::ZERO);
-            server.life = Life::Forming(Box::new(Early { forming, unfounded }));
-        }
-    }
-    Ok(server)
-}
-
-fn plan(config: &Config, form: bool) -> Plan {
-    let founder = |node: &Node| Founder {
-        id: node.id,
-        address: node.address().to_string(),
-        votes: node.role == Role::Voter,
-    };
-    let mut founders: Vec<Founder> = config.nodes.iter().map(founder).collect();
-    founders.sort_by_key(|founder| founder.id);
-    Plan {
-        cluster_name: config.cluster.name.clone(),
-        cluster: config.cluster.cluster_id,
-        founders,
-        quorum_is_enough: form || config.cluster.storage_class == StorageClass::Memory,
-        settings: Settings::default().encode(),
-    }
+    server.start(opening.store)?;
+    Ok(EventLoop { parts, server })
 }

@@ -6,26 +6,14 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio::Waker;
 
+use super::outside::{Report, Workers};
 use crate::config::Address;
 use crate::model::NodeId;
-use crate::storage::{
-    Disk, FileReport, FileWork, FileWorker, LogReport, LogWork, LogWriter, StorageError,
-};
-
-/// What the threads tell the event loop.
-#[derive(Debug)]
-pub(crate) enum Report {
-    /// The log thread has done its work, and how long that took.
-    Log(Result<LogReport, StorageError>, Duration),
-    /// The file thread has done its work.
-    File(Result<FileReport, StorageError>),
-    /// Where a node's name leads.
-    Addresses(NodeId, io::Result<Vec<SocketAddr>>),
-}
+use crate::storage::{FileWork, LogWork};
 
 /// Where reports go, and what wakes the event loop for them.
 #[derive(Clone)]
@@ -50,18 +38,15 @@ pub(crate) struct DiskThreads {
 
 impl DiskThreads {
     /// Starts both. They end when this is dropped and their work is done.
-    pub(crate) fn start<D: Disk>(
-        mut writer: LogWriter<D>,
-        mut worker: FileWorker<D>,
-        mailbox: Mailbox,
-    ) -> io::Result<DiskThreads> {
+    pub(crate) fn start(workers: Workers, mailbox: Mailbox) -> io::Result<DiskThreads> {
+        let Workers { log: mut log_worker, files: mut file_worker } = workers;
         let (log, log_works) = channel::<LogWork>();
         let (files, file_works) = channel::<FileWork>();
         let file_mailbox = mailbox.clone();
         thread::Builder::new().name("raft-log".to_owned()).spawn(move || {
             for work in log_works {
                 let begun = Instant::now();
-                let result = writer.perform(work);
+                let result = log_worker(work);
                 if !mailbox.send(Report::Log(result, begun.elapsed())) {
                     return;
                 }
@@ -69,7 +54,7 @@ impl DiskThreads {
         })?;
         thread::Builder::new().name("raft-files".to_owned()).spawn(move || {
             for work in file_works {
-                let result = worker.perform(work);
+                let result = file_worker(work);
                 if !file_mailbox.send(Report::File(result)) {
                     return;
                 }

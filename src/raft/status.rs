@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::core::{Raft, Role};
 use super::io::{PeerStatus, Status};
-use crate::model::{Configuration, Index, LogId, LogTime, Member, Term};
+use crate::model::{Configuration, Index, LogId, LogTime, Member, Term, TermRun};
 
 impl Raft {
     /// The term that this node leads, if it leads. What was proposed under it and isn't
@@ -42,6 +42,23 @@ impl Raft {
     #[must_use]
     pub fn last(&self) -> LogId {
         self.log.last()
+    }
+
+    /// The terms of the log's entries behind its base, in order.
+    pub fn runs(&self) -> impl DoubleEndedIterator<Item = TermRun> {
+        self.log.runs().iter().copied()
+    }
+
+    /// The id of the entry at `index`, if the log holds it or it is the one before the first.
+    #[must_use]
+    pub fn id(&self, index: Index) -> Option<LogId> {
+        self.log.id(index)
+    }
+
+    /// Up to where the log is durable as it is now.
+    #[must_use]
+    pub const fn durable(&self) -> Index {
+        self.gates.durable_index()
     }
 
     /// Up to where the log is committed, as far as this node knows.

@@ -4,11 +4,12 @@ use super::Server;
 use super::life::Life;
 use crate::model::{ClusterId, Configuration, Epoch, Index, LogTime, Term, Time};
 use crate::node::connection::Stage;
+use crate::node::outside::Outside;
 use crate::wire::{
     Awaited, RefusalCode, Reply, ReplyBody, Request, RequestBody, StatusReply, StatusRole,
 };
 
-impl Server {
+impl<O: Outside> Server<O> {
     /// The reply to a client that came before there is a cluster.
     pub(super) fn early_reply(&self, request: &Request) -> Reply {
         let waits = match &self.life {

@@ -1,24 +1,25 @@
 //! Founding the cluster, passing its first entry on, and giving way to another one.
 
 use std::mem;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Server;
 use super::life::{Life, Refounding, Serving};
-use crate::model::{EntryKind, HardState, Index, LogId, LogTime, Member, Term, TermRun};
+use crate::model::{EntryKind, HardState, Index, LogId, Member, Term, TermRun};
 use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::forming::{gives_way, may_join};
 use crate::node::opening::exit_of;
+use crate::node::outside::Outside;
 use crate::raft::Restored;
 use crate::storage::LogWork;
 use crate::wire::{FoundingOffer, FoundingReply, Incoming};
 
-impl Server {
+impl<O: Outside> Server<O> {
     /// Founds the cluster, if that is this node's part and the time has come.
     pub(super) fn form(&mut self) -> Result<(), Exit> {
         let Life::Forming(early) = &self.life else { return Ok(()) };
-        let offer = early.forming.found(self.now, wall_time(), rand::random());
+        let (wall, random) = (self.outside.wall_time(), self.outside.random());
+        let offer = early.forming.found(self.now, wall, random);
         let Some(offer) = offer else {
             let waits = early.forming.waits_for();
             self.journal.waits(self.now, waits);
@@ -149,14 +150,14 @@ impl Server {
         let Life::Serving(serving) = mem::replace(&mut self.life, Life::Between) else {
             unreachable!("it was seen")
         };
-        let Serving { driver, threads, gives_way_to, .. } = *serving;
+        let Serving { driver, gives_way_to, .. } = *serving;
         let offer = gives_way_to.expect("it was seen");
         let status = driver.raft().status();
         let hard_state = HardState { term: status.term, vote: status.vote };
         let text = format!("cluster {}", offer.founding.cluster);
         self.journal.info("founding_given_up_for", &text);
-        threads.log(LogWork::Refound { founding: offer.batch.clone() });
-        self.life = Life::Refounding(Box::new(Refounding { threads, hard_state, offer }));
+        self.outside.log(LogWork::Refound { founding: offer.batch.clone() });
+        self.life = Life::Refounding(Box::new(Refounding { hard_state, offer }));
         let all: Vec<ConnectionId> = self.state.connections.keys().copied().collect();
         for id in all {
             self.close(id, "this node changes its cluster");
@@ -167,7 +168,7 @@ impl Server {
         let Life::Refounding(refounding) = mem::replace(&mut self.life, Life::Between) else {
             unreachable!("only a node that changes its cluster is told so")
         };
-        let Refounding { threads, hard_state, offer } = *refounding;
+        let Refounding { hard_state, offer } = *refounding;
         let entry = offer.batch.entry(Index(1)).expect("a founding is entry 1");
         let restored = Restored {
             hard_state,
@@ -183,7 +184,7 @@ impl Server {
         self.door.forget_levels();
         let (cluster, epoch) = (offer.founding.cluster, offer.founding.epoch);
         let about = self.about(cluster, epoch, restored.boot, (0, 1));
-        self.begin(restored, about, threads, Some(offer), false);
+        self.begin(restored, about, Some(offer), false);
     }
 
     /// All nodes say hello anew, except on the connection `but`, which has an answer to send.
@@ -200,10 +201,4 @@ impl Server {
             .filter(|(_, connection)| matches!(connection.stage, Stage::Node { .. }))
             .map(|(id, _)| *id)
     }
-}
-
-/// The wall time, from which log time starts.
-fn wall_time() -> LogTime {
-    let passed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    LogTime(u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX))
 }

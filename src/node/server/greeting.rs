@@ -8,6 +8,7 @@ use crate::node::connection::{ConnectionId, Stage};
 use crate::node::door::{Footing, Refused, refuse};
 use crate::node::driver::DriverInput;
 use crate::node::links::Link;
+use crate::node::outside::Outside;
 use crate::node::server::reading::client_id;
 use crate::wire::{Hello, HelloAnswer, HelloRefusal, Party, Purpose, Verdict};
 
@@ -15,17 +16,16 @@ use crate::wire::{Hello, HelloAnswer, HelloRefusal, Party, Purpose, Verdict};
 /// again for those that come and go.
 const MOST_NODES: usize = 4 * MAX_SEATS as usize;
 
-impl Server {
+impl<O: Outside> Server<O> {
     /// A call has come through, or failed: says hello.
     pub(super) fn connected(&mut self, id: ConnectionId) {
         let Some(connection) = self.state.connections.get_mut(&id) else { return };
         let Stage::Connecting(to) = connection.stage else { return };
-        if let Ok(Some(error)) | Err(error) = connection.stream.take_error() {
-            return self.close(id, &error.to_string());
-        }
-        if connection.stream.peer_addr().is_err() {
+        match self.outside.has_connected(&connection.stream) {
+            Ok(true) => {}
             // Not yet: the event was a spurious one.
-            return;
+            Ok(false) => return,
+            Err(error) => return self.close(id, &error.to_string()),
         }
         connection.stage = Stage::Calling(to);
         let hello = self.door.hello(to, &self.life.standpoint(self.state.is_leaving));

@@ -1,37 +1,25 @@
-//! Signals: leaving in good order, and reading the configuration again.
-
-use std::env;
-
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+//! Leaving in good order, and other settings while the node runs.
 
 use super::life::Life;
 use super::serving::limits;
 use super::{Due, Server};
-use crate::config;
+use crate::config::Config;
 use crate::node::Exit;
 use crate::node::connection::Stage;
 use crate::node::driver::DriverInput;
+use crate::node::outside::Outside;
 use crate::wire::encode_goodbye;
 
-impl Server {
-    pub(super) fn take_signals(&mut self) -> Result<(), Exit> {
-        let pending: Vec<i32> = self.signals.pending().collect();
-        for signal in pending {
-            match signal {
-                SIGTERM | SIGINT if self.state.is_leaving => return Err(Exit::AtOnce { signal }),
-                SIGTERM | SIGINT => self.begin_to_leave()?,
-                SIGHUP => self.reload(),
-                _ => {}
-            }
-        }
-        Ok(())
+impl<O: Outside> Server<O> {
+    /// Whether it was asked to stop.
+    #[must_use]
+    pub const fn is_leaving(&self) -> bool {
+        self.state.is_leaving
     }
 
-    fn begin_to_leave(&mut self) -> Result<(), Exit> {
+    /// The node is to stop in good order.
+    pub fn begin_to_leave(&mut self) -> Result<(), Exit> {
         self.state.is_leaving = true;
-        if self.is_terminal {
-            eprintln!("SHUTTING DOWN, PLEASE WAIT FOR FULL STOP");
-        }
         let by = self.now + self.config.cluster.shutdown_timeout;
         let Life::Serving(serving) = &mut self.life else { return Err(Exit::Clean) };
         self.journal.info("stopping", "a signal asks for it");
@@ -40,15 +28,12 @@ impl Server {
         Ok(())
     }
 
-    /// Reads the configuration again and applies what can change while the node runs. A wrong
-    /// one changes nothing.
-    fn reload(&mut self) {
-        let loaded = config::load(&self.config_path, &self.overrides, env::vars_os());
+    /// The configuration was read again; `Err` says what is wrong with it. What can change while
+    /// the node runs is applied; a wrong one changes nothing.
+    pub fn reload(&mut self, loaded: Result<Config, String>) {
         let new = match loaded {
-            Ok(loaded) => loaded.config,
-            Err(mistakes) => {
-                return self.journal.error("not_reloaded", &mistakes.to_string());
-            }
+            Ok(new) => new,
+            Err(mistakes) => return self.journal.error("not_reloaded", &mistakes),
         };
         let Some(node) = new.node_by_id(self.me).cloned() else {
             let text = format!("there is no node {} in it any more", self.me);
@@ -81,7 +66,7 @@ impl Server {
     }
 
     /// Tells the others that the node is gone, so that they needn't find out.
-    pub(super) fn say_goodbye(&mut self, exit: &Exit) {
+    pub fn say_goodbye(&mut self, exit: &Exit) {
         let text = match exit {
             Exit::Clean => "the node has stopped",
             _ => "the node stops",

@@ -5,7 +5,6 @@ use crate::node::door::Standpoint;
 use crate::node::driver::Driver;
 use crate::node::forming::Forming;
 use crate::node::opening::Unfounded;
-use crate::node::threads::DiskThreads;
 use crate::wire::FoundingOffer;
 
 /// What the node does.
@@ -29,7 +28,6 @@ pub(in crate::node) struct Early {
 /// A member of a cluster.
 pub(in crate::node) struct Serving {
     pub(super) driver: Driver,
-    pub(super) threads: DiskThreads,
     pub(super) cluster: ClusterId,
     pub(super) epoch: Epoch,
     /// The first entry, for those who haven't got it.
@@ -43,7 +41,6 @@ pub(in crate::node) struct Serving {
 
 /// What is kept while the founding entry is replaced.
 pub(in crate::node) struct Refounding {
-    pub(super) threads: DiskThreads,
     pub(super) hard_state: HardState,
     pub(super) offer: FoundingOffer,
 }

@@ -1,8 +1,9 @@
-//! The event loop: sockets, deadlines, signals, and the reports of the threads.
+//! The node's shell: connections, hellos, the founding, and the driver's outputs carried out.
 //!
-//! One turn: wait until something happens or is due; take in what came (reports of the threads,
-//! new connections, what the sockets have, each within a budget); let the driver see the time;
-//! carry out what it asks for; write each socket once.
+//! It knows no socket, clock or thread, only its [`Outside`]. One turn: [`Server::begin_turn`];
+//! what came ([`Server::note`], [`Server::take_report`], [`Server::may_accept`]);
+//! [`Server::end_turn`], which takes in what the streams have, each within a budget, lets the
+//! driver see the time, carries out what it asks for, and writes each stream once.
 
 mod early;
 mod founding;
@@ -16,39 +17,28 @@ mod writing;
 use std::collections::BTreeMap;
 use std::io;
 use std::mem;
-use std::path::PathBuf;
-use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::BytesMut;
-use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Token};
-use signal_hook_mio::v1_0::Signals;
 
-pub(super) use self::life::{Early, Life};
+use self::life::{Early, Life};
 use super::Exit;
 use super::calls::Calls;
 use super::connection::{Connection, ConnectionId, Stage};
 use super::deadlines::Deadlines;
-use super::door::Door;
-use super::driver::DriverInput;
-use super::forming::Plan;
+use super::door::{Door, Myself};
+use super::driver::{Driver, DriverInput};
+use super::forming::{Forming, Founder, Plan};
 use super::journal::Journal;
 use super::links::Links;
-use super::sockets;
-use super::threads::{Mailbox, Report, look_up};
-use crate::config::{Config, Overrides};
-use crate::model::{NodeId, Time};
+use super::opening::Store;
+use super::outside::{Outside, Readiness, Report};
+use crate::config::{Config, Node, Role, StorageClass};
+use crate::kv::Settings;
+use crate::model::{NodeId, StartNumber, Time};
 
-pub(super) const LISTENER: Token = Token(0);
-pub(super) const WAKER: Token = Token(1);
-pub(super) const SIGNALS: Token = Token(2);
-
-/// The first name of a connection.
+/// The first name of a connection; those below are the event loop's.
 const FIRST_CONNECTION: usize = 3;
-
-/// How many events one turn takes in.
-const EVENTS: usize = 1024;
 
 /// A connection that hasn't said hello, or wasn't answered, for so long is given up.
 const GREETING: Duration = Duration::from_secs(2);
@@ -81,32 +71,24 @@ enum Due {
     Leaving,
 }
 
-/// The event loop of a node.
-pub(super) struct Server {
-    pub(super) poll: Poll,
-    pub(super) origin: Instant,
+/// A node between its driver and what is around it.
+pub struct Server<O: Outside> {
+    pub(super) outside: O,
     pub(super) now: Time,
     pub(super) config: Config,
     pub(super) me: NodeId,
-    pub(super) config_path: PathBuf,
-    pub(super) overrides: Overrides,
-    pub(super) is_terminal: bool,
-    pub(super) mailbox: Mailbox,
-    pub(super) reports: Receiver<Report>,
-    pub(super) listener: TcpListener,
-    pub(super) signals: Signals,
     pub(super) plan: Plan,
     pub(super) door: Door,
     pub(super) calls: Calls,
     pub(super) journal: Journal,
     pub(super) life: Life,
-    /// What holds once everything is in place; see [`Server::new`].
-    pub(super) state: LoopState,
+    /// What it keeps from turn to turn.
+    pub(super) state: LoopState<O::Stream>,
 }
 
 /// What the loop keeps from turn to turn.
-pub(super) struct LoopState {
-    connections: BTreeMap<ConnectionId, Connection>,
+pub(super) struct LoopState<S> {
+    connections: BTreeMap<ConnectionId, Connection<S>>,
     next_id: usize,
     /// Connections that may have something to read.
     ready: Vec<ConnectionId>,
@@ -126,8 +108,8 @@ pub(super) struct LoopState {
     scratch: BytesMut,
 }
 
-impl LoopState {
-    pub(super) fn new() -> LoopState {
+impl<S> LoopState<S> {
+    pub(super) fn new() -> LoopState<S> {
         LoopState {
             connections: BTreeMap::new(),
             next_id: FIRST_CONNECTION,
@@ -145,40 +127,86 @@ impl LoopState {
     }
 }
 
-impl Server {
-    /// Runs until the node stops.
-    pub(super) fn run(mut self) -> Exit {
-        let mut events = Events::with_capacity(EVENTS);
-        loop {
-            if let Err(exit) = self.turn(&mut events) {
-                self.say_goodbye(&exit);
-                return exit;
+impl<O: Outside> Server<O> {
+    /// The node `me` of the configuration, with the directory that was opened for it. With
+    /// `form`, a quorum of empty nodes is enough to form a cluster.
+    pub fn new(mut outside: O, config: Config, me: NodeId, store: &Store, form: bool) -> Server<O> {
+        let (member, boot) = match store {
+            Store::Unformed(unfounded) => (unfounded.member, unfounded.boot),
+            Store::Formed(formed) => (formed.member, formed.restored.boot),
+        };
+        let own = config.node_by_id(me);
+        let door = Door::new(Myself {
+            member,
+            boot,
+            start: StartNumber(outside.random() as u64),
+            cluster_name: config.cluster.name.clone(),
+            nodes_hash: config.nodes_hash(),
+            address: own.map(|node| node.address().to_string()).unwrap_or_default(),
+        });
+        let calls = Calls::new(outside.random() as u64);
+        Server {
+            now: Time::ZERO,
+            plan: plan(&config, form),
+            me,
+            door,
+            calls,
+            journal: Journal::new(),
+            life: Life::Between,
+            state: LoopState::new(),
+            config,
+            outside,
+        }
+    }
+
+    /// Begins to call the others, and to serve with what the directory holds.
+    pub fn start(&mut self, store: Store) -> Result<(), Exit> {
+        self.now = self.outside.now();
+        for other in self.config.nodes.iter().filter(|other| other.id != self.me) {
+            self.calls.set(other.id, &other.address(), self.now);
+        }
+        match store {
+            Store::Formed(formed) => self.serve(*formed, false),
+            Store::Unformed(unfounded) => {
+                let member = self.door.me().member;
+                let forming = Forming::new(member, self.plan.clone(), self.now);
+                self.life = Life::Forming(Box::new(Early { forming, unfounded }));
+                Ok(())
             }
         }
     }
 
-    fn turn(&mut self, events: &mut Events) -> Result<(), Exit> {
-        let timeout = self.timeout();
-        if let Err(error) = self.poll.poll(events, timeout)
-            && error.kind() != io::ErrorKind::Interrupted
-        {
-            return Err(Exit::System { what: "to wait for events", error });
+    /// What is around the node.
+    pub const fn outside(&mut self) -> &mut O {
+        &mut self.outside
+    }
+
+    /// The node's driver, once it is a member of a cluster.
+    #[must_use]
+    pub fn driver(&self) -> Option<&Driver> {
+        match &self.life {
+            Life::Serving(serving) => Some(&serving.driver),
+            _ => None,
         }
-        let was_away = self.look_at_the_clock(timeout);
-        for event in events.iter() {
-            match event.token() {
-                LISTENER => self.state.accepts = true,
-                WAKER => {}
-                SIGNALS => self.take_signals()?,
-                Token(id) => self.note_event(ConnectionId(id), event),
-            }
-        }
-        self.take_reports()?;
+    }
+
+    /// A turn begins, after waiting for what [`Server::timeout`] said.
+    pub fn begin_turn(&mut self, waited: Option<Duration>) {
+        self.look_at_the_clock(waited);
+    }
+
+    /// Somebody may have begun a connection.
+    pub const fn may_accept(&mut self) {
+        self.state.accepts = true;
+    }
+
+    /// All that came in this turn was told: does what follows from it.
+    pub fn end_turn(&mut self) -> Result<(), Exit> {
         self.accept();
         self.read_ready()?;
         // Whoever was away for a while, stopped or starved, first hears what came meanwhile:
         // else it would take its own absence for that of the others.
-        if !was_away {
+        if !self.state.was_away {
             self.pass_time()?;
         }
         self.carry_out()?;
@@ -188,7 +216,7 @@ impl Server {
     }
 
     /// How long to wait for events: not at all if something is left to do.
-    fn timeout(&mut self) -> Option<Duration> {
+    pub fn timeout(&mut self) -> Option<Duration> {
         let state = &mut self.state;
         if !state.ready.is_empty() || !state.dirty.is_empty() {
             return Some(Duration::ZERO);
@@ -200,17 +228,12 @@ impl Server {
             self.life.is_forming().then(|| self.journal.waits_deadline()).flatten(),
         ];
         let next = next.into_iter().flatten().min()?;
-        Some(next.since(self.read_clock()))
+        Some(next.since(self.outside.now()))
     }
 
-    fn read_clock(&self) -> Time {
-        let nanoseconds = u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        Time::from_nanos(nanoseconds)
-    }
-
-    /// Reads the clock, once a turn. Tells whether far more time has passed than it should have.
-    fn look_at_the_clock(&mut self, waited: Option<Duration>) -> bool {
-        let now = self.read_clock();
+    /// Reads the clock, once a turn, and notes whether far more time has passed than should have.
+    fn look_at_the_clock(&mut self, waited: Option<Duration>) {
+        let now = self.outside.now();
         let before = mem::replace(&mut self.now, now);
         let passed = self.now.since(before);
         let patience = self.config.cluster.election_timeout / 2;
@@ -220,16 +243,16 @@ impl Server {
         if self.state.was_away {
             self.journal.was_away(self.now, passed);
         }
-        self.state.was_away
     }
 
-    fn note_event(&mut self, id: ConnectionId, event: &mio::event::Event) {
+    /// Something has happened to a stream.
+    pub fn note(&mut self, id: ConnectionId, readiness: Readiness) {
         let Some(connection) = self.state.connections.get_mut(&id) else { return };
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
+        if readiness.readable {
             connection.is_readable = true;
             self.state.ready.push(id);
         }
-        if event.is_writable() {
+        if readiness.writable {
             connection.is_writable = true;
             if let Stage::Connecting(_) = connection.stage {
                 self.connected(id);
@@ -240,19 +263,18 @@ impl Server {
         }
     }
 
-    fn take_reports(&mut self) -> Result<(), Exit> {
-        while let Ok(report) = self.reports.try_recv() {
-            match report {
-                Report::Log(result, took) => self.log_reports(result, took)?,
-                Report::File(result) => self.files_report(result)?,
-                Report::Addresses(id, found) => match found {
-                    Ok(addresses) if !addresses.is_empty() => {
-                        self.calls.found(id, addresses, self.now);
-                    }
-                    Ok(_) => self.call_failed(id, None, "its name leads nowhere"),
-                    Err(error) => self.call_failed(id, None, &error.to_string()),
-                },
-            }
+    /// Takes in what a thread reports.
+    pub fn take_report(&mut self, report: Report) -> Result<(), Exit> {
+        match report {
+            Report::Log(result, took) => self.log_reports(result, took)?,
+            Report::File(result) => self.files_report(result)?,
+            Report::Addresses(id, found) => match found {
+                Ok(addresses) if !addresses.is_empty() => {
+                    self.calls.found(id, addresses, self.now);
+                }
+                Ok(_) => self.call_failed(id, None, "its name leads nowhere"),
+                Err(error) => self.call_failed(id, None, &error.to_string()),
+            },
         }
         Ok(())
     }
@@ -288,11 +310,11 @@ impl Server {
         let found = self.calls.next_address(id);
         let found = found.or_else(|| {
             self.calls.looking_up(id);
-            look_up(id, &address, &self.mailbox)
+            self.outside.look_up(id, &address)
         });
         let Some(found) = found else { return };
         let patience = self.patience();
-        match sockets::connect(found, patience) {
+        match self.outside.connect(found, patience) {
             Ok(stream) => {
                 let connection = Connection::called(stream, found, id);
                 if let Some(connection) = self.register(connection) {
@@ -310,12 +332,10 @@ impl Server {
     }
 
     /// Takes a new connection into the loop. A hello, or its answer, is due in a while.
-    fn register(&mut self, mut connection: Connection) -> Option<ConnectionId> {
+    fn register(&mut self, mut connection: Connection<O::Stream>) -> Option<ConnectionId> {
         let id = ConnectionId(self.state.next_id);
         self.state.next_id += 1;
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let registry = self.poll.registry();
-        if let Err(error) = registry.register(&mut connection.stream, Token(id.0), interest) {
+        if let Err(error) = self.outside.register(&mut connection.stream, id) {
             let (remote, node) = (connection.remote, connection.node());
             self.journal.dropped(self.now, Some(remote), node, &error.to_string());
             if let Some(node) = node {
@@ -330,9 +350,10 @@ impl Server {
 
     fn accept(&mut self) {
         while self.state.accepts {
-            match self.listener.accept() {
+            match self.outside.accept() {
                 Ok((stream, remote)) => {
-                    if let Err(error) = sockets::prepare(&stream, self.patience()) {
+                    let patience = self.patience();
+                    if let Err(error) = self.outside.prepare(&stream, patience) {
                         self.journal.dropped(self.now, Some(remote), None, &error.to_string());
                         continue;
                     }
@@ -370,8 +391,7 @@ impl Server {
     /// Ends a connection at once.
     fn close(&mut self, id: ConnectionId, reason: &str) {
         let Some(mut connection) = self.state.connections.remove(&id) else { return };
-        // A socket that is closed leaves the poll by itself; failing to take it out changes nothing.
-        let _ = self.poll.registry().deregister(&mut connection.stream);
+        self.outside.deregister(&mut connection.stream);
         for due in [Due::Greeting(id), Due::LastWords(id), Due::Stalled(id)] {
             self.state.deadlines.clear(due);
         }
@@ -424,4 +444,21 @@ fn is_about_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::HostUnreachable
             | io::ErrorKind::PermissionDenied
     )
+}
+
+fn plan(config: &Config, form: bool) -> Plan {
+    let founder = |node: &Node| Founder {
+        id: node.id,
+        address: node.address().to_string(),
+        votes: node.role == Role::Voter,
+    };
+    let mut founders: Vec<Founder> = config.nodes.iter().map(founder).collect();
+    founders.sort_by_key(|founder| founder.id);
+    Plan {
+        cluster_name: config.cluster.name.clone(),
+        cluster: config.cluster.cluster_id,
+        founders,
+        quorum_is_enough: form || config.cluster.storage_class == StorageClass::Memory,
+        settings: Settings::default().encode(),
+    }
 }

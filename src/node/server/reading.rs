@@ -10,12 +10,13 @@ use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::door::Footing;
 use crate::node::driver::{ClientId, DriverInput};
+use crate::node::outside::Outside;
 use crate::wire::{FillEnd, Incoming, WireError};
 
 /// The most that one turn reads of one connection.
 const READ_BYTES: usize = 256 << 10;
 
-impl Server {
+impl<O: Outside> Server<O> {
     pub(super) fn read_ready(&mut self) -> Result<(), Exit> {
         let mut ready = mem::take(&mut self.state.ready);
         for id in ready.drain(..) {

@@ -11,7 +11,7 @@ use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::driver::{About, Driver, DriverInput, DriverOutput, Halt, Limits, Parts};
 use crate::node::opening::{Formed, exit_of};
-use crate::node::threads::DiskThreads;
+use crate::node::outside::Outside;
 use crate::raft::{self, Raft, Restored};
 use crate::storage::{ErrorClass, FileReport, LogDone, LogReport, StorageError};
 use crate::wire::{FoundingOffer, MAX_BULK_FRAME_BYTES, StorageKind};
@@ -29,17 +29,17 @@ const WAITING_READS: usize = 4096;
 /// there.
 const URGENT_BYTES: usize = 1 << 20;
 
-impl Server {
+impl<O: Outside> Server<O> {
     /// Begins to serve with what the directory holds.
     pub(in crate::node) fn serve(&mut self, formed: Formed, is_founder: bool) -> Result<(), Exit> {
         let (cluster, epoch, founding) = (formed.cluster, formed.epoch, formed.founding.clone());
         let (log_bytes, segments) = (formed.log_bytes, formed.segments);
-        let restored = formed.restored.clone();
-        let threads = formed
-            .start(self.mailbox.clone())
+        let Formed { restored, workers, .. } = formed;
+        self.outside
+            .start_disk(workers)
             .map_err(|error| Exit::System { what: "to start a thread", error })?;
         let about = self.about(cluster, epoch, restored.boot, (log_bytes, segments));
-        self.begin(restored, about, threads, founding, is_founder);
+        self.begin(restored, about, founding, is_founder);
         Ok(())
     }
 
@@ -47,7 +47,6 @@ impl Server {
         &mut self,
         restored: Restored,
         about: About,
-        threads: DiskThreads,
         founding: Option<FoundingOffer>,
         is_founder: bool,
     ) {
@@ -58,7 +57,8 @@ impl Server {
         for seat in restored.configurations.last().iter().flat_map(|(_, now)| now.seats()) {
             self.call_member(seat.id, &seat.address);
         }
-        let raft = Raft::new(self.core_config(), restored, self.now, rand::random());
+        let seed = self.outside.random() as u64;
+        let raft = Raft::new(self.core_config(), restored, self.now, seed);
         let machine = Machine::new();
         let limits = limits(&self.config);
         let max_batch_bytes = self.config.cluster.max_batch_bytes;
@@ -71,8 +71,7 @@ impl Server {
             }
         }
         let gives_way_to = None;
-        let serving =
-            Serving { driver, threads, cluster, epoch, founding, gives_way_to, is_founder };
+        let serving = Serving { driver, cluster, epoch, founding, gives_way_to, is_founder };
         self.life = Life::Serving(Box::new(serving));
         self.campaign_if_founder();
     }
@@ -203,11 +202,11 @@ impl Server {
                     (Some(ConnectionId(client.0 as usize)), Some(replies), None)
                 }
                 DriverOutput::Log(work) => {
-                    serving.threads.log(work);
+                    self.outside.log(work);
                     continue;
                 }
                 DriverOutput::File(work) => {
-                    serving.threads.file(work);
+                    self.outside.file(work);
                     continue;
                 }
                 DriverOutput::Levels { term, commit, levels } => {

@@ -8,8 +8,9 @@ use super::life::Life;
 use super::{Due, LAST_WORDS, STALLED, Server};
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::driver::DriverInput;
+use crate::node::outside::Outside;
 
-impl Server {
+impl<O: Outside> Server<O> {
     /// Queues whole frames for a connection, before all entries.
     pub(super) fn send(&mut self, id: ConnectionId, frames: Bytes) {
         let Some(connection) = self.state.connections.get_mut(&id) else { return };

@@ -1,3 +1,9 @@
 //! `raft-sim`: runs simulated clusters from the command line.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -15,7 +15,8 @@ use crate::node::driver::{
     About, ClientId, Driver, DriverInput, DriverOutput, Halt, Limits, Notice, Parts,
 };
 use crate::node::forming;
-use crate::raft::{Config, Raft, Restored, RoleKind};
+use crate::node::opening::restored;
+use crate::raft::{Config, Raft, RoleKind};
 use crate::storage::{
     Directory, FileReport, FileWork, FileWorker, LogWork, LogWriter, MemoryDisk, OpenOptions,
     Opened, Recovered, SyncMode,
@@ -178,16 +179,7 @@ impl Cluster {
             recent_bytes: self.shape.recent_bytes,
             max_waiting_reads: 100,
         };
-        let restored = Restored {
-            hard_state: recovered.hard_state,
-            base: recovered.base,
-            runs: recovered.runs,
-            last: recovered.last,
-            last_time: recovered.last_time,
-            configurations: recovered.configurations,
-            applied: recovered.base.index,
-            boot: recovered.boot,
-        };
+        let restored = restored(&recovered);
         let about = About {
             me: member(number),
             label: number.to_string(),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use mio::{Events, Poll, Token};
 use raft_node::client::Greeting;
+use raft_node::model::StartNumber;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::connection::{Connection, Happened};
@@ -131,7 +132,7 @@ impl Load {
         connections: u16,
         watch: Arc<Watch>,
     ) -> io::Result<Load> {
-        let greeting = Greeting::new(None);
+        let greeting = Greeting::new(None, StartNumber(rand::random()));
         let connections = (0..connections)
             .map(|number| Connection::new(Token(usize::from(number)), plan.depth, &greeting))
             .collect::<Vec<_>>();

@@ -1,1 +1,24 @@
 //! Histories of clients, and whether a correct store could have given them.
+//!
+//! The world writes down what each client asked and was told, and when. At the end the whole is
+//! checked, by checks that know nothing of how the store works:
+//!
+//! - *Real time*: the answers about each key can be put in an order in which each is right and
+//!   none comes before its call or behind its return. Indexes aren't looked at.
+//! - *Indexes*: the order that the indexes tell is such an order, for all keys at once, stale
+//!   reads and scans included.
+//! - *Numbers*: what was sent several times under one number was done once, with one answer.
+//! - *Sums*: a counter is the sum of what was added to it.
+//! - *Contents*: what was acknowledged is there in the end.
+//!
+//! A write of which nobody knows whether it was done may be done at any time from its call on, or
+//! never.
+
+#![expect(dead_code, reason = "the checks read what is written down here")]
+
+mod finding;
+mod history;
+mod values;
+
+pub use finding::{Check, Finding, Undecided, Verdict};
+pub use history::{Call, Freshness, History, Number, Request};

@@ -1,0 +1,152 @@
+//! The end: all is well again, and the cluster must come back.
+
+use std::time::Duration;
+
+use super::host::State;
+use super::network::Weather;
+use super::queue::Event;
+use super::{Phase, World};
+
+/// How many election timeouts a leader may take to come.
+const FOR_A_LEADER: u32 = 10;
+
+/// How many election timeouts all nodes may take to become alike, and calls to be answered.
+const FOR_THE_REST: u32 = 100;
+
+/// How long what is older than the healing may hold things up: connections that have to be given
+/// up, and pauses between calls that failed.
+const AFTERMATH: Duration = Duration::from_secs(8);
+
+/// How often it is looked.
+const CHECK_UP: u64 = 20_000_000;
+
+impl World {
+    /// Nothing goes wrong any more.
+    pub(super) fn heal(&mut self) {
+        self.phase = Phase::Healed;
+        self.healed_at = self.now;
+        self.note(None, || "all is well from now on".to_owned());
+        let mut network = self.network.borrow_mut();
+        network.heal();
+        network.weather = Weather {
+            delay: (50_000, 150_000),
+            spikes: 0,
+            byte_time: 1,
+            splits: 20,
+            ..network.weather.clone()
+        };
+        drop(network);
+        for machine in 0..self.hosts.len() {
+            let host = &mut self.hosts[machine];
+            host.disk.heal();
+            host.paused_until = host.paused_until.min(self.now);
+            if host.state == State::Off {
+                self.start(machine);
+            } else if host.state == State::Up {
+                self.hosts[machine].turn_at = None;
+                self.plan_turn(machine, self.now);
+            }
+        }
+        self.queue.push(self.now + CHECK_UP, Event::CheckUp);
+    }
+
+    /// Looks whether the cluster has come back, within its bounds.
+    pub(super) fn check_up(&mut self) {
+        let since = Duration::from_nanos(self.now - self.healed_at);
+        let election = self.scenario.election_timeout;
+        let has_leader = self.leader_can_commit();
+        match self.phase {
+            Phase::Healed => {
+                if has_leader && self.have_all_served() {
+                    self.note(None, || format!("serves again after {since:?}"));
+                    self.phase = Phase::Quiet;
+                    for client in &mut self.clients {
+                        client.is_done = true;
+                    }
+                } else if since > FOR_A_LEADER * election + AFTERMATH && !has_leader {
+                    return self.not_back("no node leads", since);
+                } else if since > FOR_THE_REST * election + 3 * AFTERMATH {
+                    return self.not_back("not every client is served", since);
+                }
+            }
+            Phase::Quiet => {
+                if self.are_alike() && self.clients.iter().all(|client| client.is_idle()) {
+                    return self.last_look();
+                }
+                if since > 2 * FOR_THE_REST * election + 6 * AFTERMATH {
+                    return self.not_back("the nodes don't become alike", since);
+                }
+            }
+            Phase::Faulty | Phase::Over => return,
+        }
+        self.queue.push(self.now + CHECK_UP, Event::CheckUp);
+    }
+
+    fn not_back(&mut self, what: &str, since: Duration) {
+        let states: Vec<String> = self
+            .hosts
+            .iter()
+            .zip(&self.seen)
+            .map(|(host, seen)| {
+                format!(
+                    "{:?} term {} last {} commit {} applied {}",
+                    host.state, seen.term, seen.last, seen.commit, seen.applied.index
+                )
+            })
+            .collect();
+        self.found(format!("liveness: {what} {since:?} after all is well: {}", states.join("; ")));
+    }
+
+    fn leader_can_commit(&self) -> bool {
+        let Some((leader, _)) = self.leader() else { return false };
+        let Some(driver) = self.hosts[leader].server.as_ref().and_then(|server| server.driver())
+        else {
+            return false;
+        };
+        let raft = driver.raft();
+        raft.leads().is_some() && raft.id(raft.commit()).map(|id| id.term) == raft.leads()
+    }
+
+    fn have_all_served(&mut self) -> bool {
+        let healed_at = self.healed_at;
+        self.clients.iter().all(|client| client.answered_at > healed_at)
+    }
+
+    /// Whether all nodes that run have the same and know it.
+    fn are_alike(&self) -> bool {
+        let Some((_, last)) = self.leader() else { return false };
+        (0..self.hosts.len()).filter(|machine| !self.hosts[*machine].is_gone()).all(|machine| {
+            let seen = &self.seen[machine];
+            self.is_up(machine)
+                && seen.last == last
+                && seen.commit == last.index
+                && seen.applied == last
+        })
+    }
+
+    /// The checks of the end.
+    fn last_look(&mut self) {
+        self.phase = Phase::Over;
+        let mut hashes = Vec::new();
+        let mut contents = None;
+        for host in &self.hosts {
+            let Some(driver) = host.server.as_ref().and_then(|server| server.driver()) else {
+                continue;
+            };
+            let machine = driver.machine();
+            hashes.push(machine.state_hash());
+            contents.get_or_insert_with(|| (machine.applied(), machine.view()));
+        }
+        if hashes.iter().any(|hash| *hash != hashes[0]) {
+            return self.found(format!("the states differ in the end: {hashes:x?}"));
+        }
+        if let Some((applied, view)) = contents {
+            let time_us = self.now / 1000;
+            self.history.contents(time_us, applied.index, view.range(b""));
+        }
+        let verdict = self.history.check();
+        if !verdict.findings.is_empty() {
+            self.found(verdict.to_string());
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What goes wrong, and when it is well again.
+
+use std::time::Duration;
+
+use super::host::State;
+use super::process::Death;
+use super::queue::Event;
+use super::random::Random;
+use super::{Fault, Phase, Scenario, World};
+
+/// The faults of a world.
+#[derive(Debug)]
+pub(super) struct Faults {
+    random: Random,
+    /// Those that happen at a time of their own.
+    kinds: Vec<Fault>,
+    pause: u64,
+    election: u64,
+}
+
+/// Something that went wrong is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FaultEnd {
+    /// A link is mended.
+    Cut { from: usize, to: usize },
+}
+
+impl Faults {
+    pub(super) fn new(scenario: &Scenario) -> Faults {
+        let timed = |fault: &Fault| {
+            matches!(
+                fault,
+                Fault::Breaks
+                    | Fault::Cuts
+                    | Fault::Crashes
+                    | Fault::PowerCuts
+                    | Fault::Pauses
+                    | Fault::Clocks
+                    | Fault::Stops
+            )
+        };
+        Faults {
+            random: Random::stream(scenario.seed, "faults"),
+            kinds: scenario.faults.iter().copied().filter(timed).collect(),
+            pause: scenario.fault_pause,
+            election: scenario.election_timeout.as_nanos() as u64,
+        }
+    }
+}
+
+impl World {
+    pub(super) fn plan_fault(&mut self) {
+        if self.faults.kinds.is_empty() || self.phase != Phase::Faulty {
+            return;
+        }
+        let pause = self.faults.random.below(2 * self.faults.pause) + 1;
+        self.queue.push(self.now + pause, Event::Fault);
+    }
+
+    /// One thing goes wrong.
+    pub(super) fn fault(&mut self) {
+        if self.phase != Phase::Faulty {
+            return;
+        }
+        let kinds = self.faults.kinds.clone();
+        let Some(kind) = self.faults.random.pick(&kinds) else { return };
+        let machine = self.faults.random.below(self.hosts.len() as u64) as usize;
+        // Leaders are worth more than others.
+        let leader = self.leader().map(|(leader, _)| leader);
+        let machine = leader.filter(|_| self.faults.random.permille(300)).unwrap_or(machine);
+        match kind {
+            Fault::Breaks => {
+                let both = self.faults.random.permille(600);
+                let parties = self.network.borrow_mut().break_one(both);
+                if let Some((one, other)) = parties {
+                    self.note(None, || format!("breaks the connection of {one:?} and {other:?}"));
+                }
+            }
+            Fault::Cuts => self.cut_links(machine),
+            Fault::Crashes => self.crash(machine, Death::Killed),
+            Fault::PowerCuts => self.power_cuts(machine),
+            Fault::Pauses => self.pause(machine),
+            Fault::Clocks => {
+                self.note(Some(machine), || "has another clock from its next start on".to_owned());
+                self.jump(machine);
+            }
+            Fault::Stops => self.stop(machine),
+            _ => {}
+        }
+    }
+
+    fn length(&mut self) -> u64 {
+        let election = self.faults.election;
+        self.faults.random.spread(election / 20 + 1, election * 30)
+    }
+
+    /// Cuts one link, one node off, or the nodes into two groups; in one direction or in both.
+    fn cut_links(&mut self, machine: usize) {
+        let count = self.hosts.len();
+        let (shape, both) = (self.faults.random.below(4), self.faults.random.permille(500));
+        let group = self.faults.random.below(1 << count);
+        let other = (machine + 1 + self.faults.random.below(count as u64 - 1) as usize) % count;
+        let is_cut = |from: usize, to: usize| match shape {
+            0 => (from, to) == (machine, other),
+            1 => from == machine,
+            2 => to == machine,
+            _ => group >> from & 1 == 1 && group >> to & 1 == 0,
+        };
+        let until = self.now + self.length();
+        for from in 0..count {
+            for to in 0..count {
+                if from != to && (is_cut(from, to) || both && is_cut(to, from)) {
+                    self.network.borrow_mut().cut(from, to, true);
+                    self.queue.push(until, Event::FaultEnds(FaultEnd::Cut { from, to }));
+                    self.note(None, || format!("cuts the way from {} to {}", from + 1, to + 1));
+                }
+            }
+        }
+    }
+
+    fn crash(&mut self, machine: usize, death: Death) {
+        if !matches!(self.hosts[machine].state, State::Up | State::Starting) {
+            return;
+        }
+        self.note(Some(machine), || match death {
+            Death::Killed => "is killed".to_owned(),
+            Death::PowerCut => "loses its power".to_owned(),
+        });
+        self.kill(machine, death);
+        let length = self.length();
+        self.queue.push(self.now + length, Event::Start { machine });
+    }
+
+    /// One machine loses its power, or all do.
+    fn power_cuts(&mut self, machine: usize) {
+        if self.faults.random.permille(200) {
+            for machine in 0..self.hosts.len() {
+                self.crash(machine, Death::PowerCut);
+            }
+        } else {
+            self.crash(machine, Death::PowerCut);
+        }
+    }
+
+    fn pause(&mut self, machine: usize) {
+        let length = self.length();
+        let host = &mut self.hosts[machine];
+        host.paused_until = host.paused_until.max(self.now + length);
+        let length = Duration::from_nanos(length);
+        self.note(Some(machine), || format!("stands still for {length:?}"));
+    }
+
+    /// Wall time jumps at once; how fast the clock runs holds from the next start on.
+    fn jump(&mut self, machine: usize) {
+        if self.hosts[machine].state == State::Off {
+            return self.set_clock(machine);
+        }
+        let offset = self.faults.random.spread(1_000_000, 3_600_000_000_000) as i64;
+        let host = &self.hosts[machine];
+        let mut clock = host.clock.get();
+        clock.wall_offset = if self.faults.random.permille(500) { offset } else { -offset };
+        host.clock.set(clock);
+    }
+
+    fn stop(&mut self, machine: usize) {
+        let host = &mut self.hosts[machine];
+        let Some(server) = host.server.as_mut().filter(|_| host.state == State::Up) else { return };
+        if server.is_leaving() {
+            return;
+        }
+        let result = server.begin_to_leave();
+        self.note(Some(machine), || "is asked to stop".to_owned());
+        match result {
+            Ok(()) => self.plan_turn(machine, self.now),
+            Err(exit) => self.ended(machine, &exit),
+        }
+    }
+
+    pub(super) fn fault_ends(&mut self, end: FaultEnd) {
+        let FaultEnd::Cut { from, to } = end;
+        if self.phase == Phase::Faulty {
+            self.network.borrow_mut().cut(from, to, false);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A machine, and the node's process on it.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use raft_node::config::{self, Config, Overrides};
+use raft_node::model::NodeId;
+use raft_node::node::{Readiness, Report, Server, Store};
+
+use super::clock::Clock;
+use super::disks::HostDisk;
+use super::outside::Surroundings;
+use super::scenario::Scenario;
+
+/// How a machine's process is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    /// It doesn't run.
+    Off,
+    /// It reads its disk and will run at this time.
+    Starting,
+    /// It runs.
+    Up,
+    /// It has ended for good, with this reason.
+    Gone(String),
+}
+
+/// A machine.
+pub(crate) struct Host {
+    pub(crate) id: NodeId,
+    pub(crate) config: Config,
+    pub(crate) disk: HostDisk,
+    pub(crate) clock: Rc<Cell<Clock>>,
+    pub(crate) state: State,
+    pub(crate) server: Option<Box<Server<Surroundings>>>,
+    /// Counts the processes.
+    pub(crate) epoch: u64,
+    /// When the next turn is, and its number: an earlier one is void.
+    pub(crate) turn_at: Option<u64>,
+    pub(crate) turn: u64,
+    pub(crate) busy_until: u64,
+    pub(crate) paused_until: u64,
+    /// What the process said that it would wait for.
+    pub(crate) waited: Option<Duration>,
+    pub(crate) ready: Vec<(usize, Readiness)>,
+    pub(crate) is_called: bool,
+    pub(crate) reports: Vec<Report>,
+    /// What the log thread and the file thread will report.
+    pub(crate) log_report: Option<Report>,
+    pub(crate) file_report: Option<Report>,
+    /// Whether its directory was wiped, or has rotten, or is a copy: it may be refused.
+    pub(crate) may_end: bool,
+    /// What it has read and doesn't work with yet.
+    pub(crate) store: Option<Store>,
+}
+
+impl Host {
+    pub(crate) fn new(scenario: &Scenario, machine: usize, disk: HostDisk) -> Host {
+        let id = NodeId::new(machine as u16 + 1).expect("machines are counted from 0");
+        Host {
+            id,
+            config: configuration(scenario),
+            disk,
+            clock: Rc::default(),
+            state: State::Off,
+            server: None,
+            epoch: 0,
+            turn_at: None,
+            turn: 0,
+            busy_until: 0,
+            paused_until: 0,
+            waited: None,
+            ready: Vec::new(),
+            is_called: false,
+            reports: Vec::new(),
+            log_report: None,
+            file_report: None,
+            may_end: false,
+            store: None,
+        }
+    }
+
+    /// Whether it may come back.
+    pub(crate) const fn is_gone(&self) -> bool {
+        matches!(self.state, State::Gone(_))
+    }
+
+    /// The process is gone, and what it had in memory.
+    pub(crate) fn drop_process(&mut self) {
+        self.server = None;
+        self.epoch += 1;
+        self.turn_at = None;
+        self.waited = None;
+        self.ready.clear();
+        self.reports.clear();
+        self.is_called = false;
+        self.log_report = None;
+        self.file_report = None;
+    }
+}
+
+/// What stands in the nodes' raft.ini, with sizes that the file wouldn't allow.
+fn configuration(scenario: &Scenario) -> Config {
+    let mut text = String::from("[Cluster]\nName = simulated\nDataDirectory = /data\n[Nodes]\n");
+    for number in 1..=scenario.nodes {
+        text += &format!("Node{number} = N{number}\n");
+    }
+    for number in 1..=scenario.nodes {
+        text += &format!("[Node.N{number}]\nHost = 10.0.0.{number}\nPort = 3111\n");
+    }
+    let nothing: [(&str, &str); 0] = [];
+    let loaded = config::parse("raft.ini", text.as_bytes(), &Overrides::default(), nothing);
+    let mut config = loaded.expect("the file is well-formed").config;
+    let cluster = &mut config.cluster;
+    cluster.election_timeout = scenario.election_timeout;
+    cluster.heartbeat_interval = scenario.heartbeat_interval;
+    cluster.max_batch_bytes = scenario.max_batch_bytes;
+    cluster.max_inflight_bytes = scenario.max_inflight_bytes;
+    cluster.max_unpersisted_bytes = scenario.max_unpersisted_bytes;
+    cluster.recent_bytes = scenario.recent_bytes;
+    cluster.shutdown_timeout = 20 * scenario.election_timeout;
+    config.storage.segment_size = scenario.segment_bytes;
+    config.storage.min_free_space = 0;
+    config
+}

@@ -1,0 +1,295 @@
+//! What must hold of the cluster after every step. Only what a step has changed is looked at.
+
+use std::collections::BTreeMap;
+
+use raft_node::model::{Index, LogId, Member, Term, TermRun};
+use raft_node::node::driver::Driver;
+use raft_node::raft::Raft;
+
+/// What was last seen of a machine's process.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) term: Term,
+    pub(crate) leads: Option<Term>,
+    pub(crate) last: LogId,
+    pub(crate) commit: Index,
+    pub(crate) applied: LogId,
+    pub(crate) configuration: Index,
+    /// The log as it is durable, by terms, and its last entry.
+    pub(crate) durable: Vec<TermRun>,
+    pub(crate) durable_last: LogId,
+    pub(crate) durable_term: Term,
+    /// Where the latest term of its log begins, as it was last looked at.
+    top: Option<TermRun>,
+    /// Whether the process was just started: it counts anew what is committed and applied.
+    is_fresh: bool,
+}
+
+/// What is known of the whole cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Cluster {
+    /// Who has led each term.
+    leaders: BTreeMap<Term, Member>,
+    /// Where each term's entries begin, and the term before.
+    terms: BTreeMap<Term, (Index, Term)>,
+    /// The terms of what is committed, by index from 1; none at 0.
+    committed: Vec<Term>,
+    /// The hash of the state at each index at which some node was seen.
+    states: BTreeMap<Index, u128>,
+    /// For whom each node has voted in each term.
+    votes: BTreeMap<(usize, Term), u64>,
+}
+
+/// Something that must not be.
+pub(crate) type Broken = String;
+
+impl Cluster {
+    pub(crate) fn committed(&self) -> Index {
+        Index(self.committed.len() as u64)
+    }
+
+    /// A node votes.
+    pub(crate) fn voted(
+        &mut self,
+        machine: usize,
+        term: Term,
+        candidate: u64,
+    ) -> Result<(), Broken> {
+        let known = *self.votes.entry((machine, term)).or_insert(candidate);
+        if known != candidate {
+            return Err(format!(
+                "one vote per term: node {} votes for {candidate} in term {term}, after {known}",
+                machine + 1
+            ));
+        }
+        Ok(())
+    }
+
+    /// Looks at a node after one of its turns. `others` is what was last seen of all machines.
+    pub(crate) fn look(
+        &mut self,
+        machine: usize,
+        driver: &Driver,
+        all: &mut [Seen],
+    ) -> Result<(), Broken> {
+        let raft = driver.raft();
+        let (term, _) = raft.term_and_leader();
+        let (leads, last, commit) = (raft.leads(), raft.last(), raft.commit());
+        let seen = &all[machine];
+        let (durable_term, durable_last) = raft.written();
+        if term < seen.term || (commit < seen.commit && !seen.is_fresh) {
+            return Err(format!(
+                "terms and commit never go back: {} {} after {} {}",
+                term, commit, seen.term, seen.commit
+            ));
+        }
+        if durable_term < seen.durable_term {
+            return Err(format!(
+                "the durable term fell from {} to {durable_term}",
+                seen.durable_term
+            ));
+        }
+        if leads != seen.leads
+            && let Some(term) = leads
+        {
+            self.elected(driver, term)?;
+        }
+        let top = raft.runs().next_back();
+        if top != seen.top {
+            self.log_changed(raft)?;
+        }
+        let is_durable_new = durable_last != seen.durable_last || last != seen.last;
+        let has_committed = commit != seen.commit;
+        let seen = &mut all[machine];
+        if is_durable_new {
+            note_durable(seen, raft);
+        }
+        (seen.top, seen.durable_term) = (top, durable_term);
+        (seen.term, seen.leads, seen.last, seen.commit) = (term, leads, last, commit);
+        if has_committed {
+            self.commit(machine, raft, commit, all)?;
+        }
+        let (index, _) = raft.configuration();
+        let seen = &mut all[machine];
+        if index > seen.configuration && seen.configuration > commit {
+            return Err(format!(
+                "two configurations that aren't committed: {} and {index}, commit {commit}",
+                seen.configuration
+            ));
+        }
+        seen.configuration = index;
+        self.applied(driver, seen)
+    }
+
+    fn elected(&mut self, driver: &Driver, term: Term) -> Result<(), Broken> {
+        let raft = driver.raft();
+        let (_, Some(me)) = raft.term_and_leader() else {
+            return Err("a leader that doesn't know itself".to_owned());
+        };
+        let known = *self.leaders.entry(term).or_insert(me);
+        if known != me {
+            return Err(format!("one leader per term: {known:?} and {me:?} lead term {term}"));
+        }
+        let committed = self.committed();
+        if let Some(expected) = self.committed.last()
+            && raft.id(committed) != Some(LogId::new(*expected, committed))
+        {
+            return Err(format!(
+                "leader completeness: the leader of term {term} has {:?} where {committed} of \
+                 term {expected} is committed",
+                raft.id(committed)
+            ));
+        }
+        Ok(())
+    }
+
+    /// Log matching: whoever has entries of a term has them from the same place on, behind the
+    /// same entry.
+    fn log_changed(&mut self, raft: &Raft) -> Result<(), Broken> {
+        let mut before = Term::ZERO;
+        for run in raft.runs() {
+            let (first, known) = *self.terms.entry(run.term).or_insert((run.first, before));
+            if (first, known) != (run.first, before) {
+                return Err(format!(
+                    "log matching: term {} begins at {} behind term {before} here, at {first} \
+                     behind term {known} elsewhere",
+                    run.term, run.first
+                ));
+            }
+            before = run.term;
+        }
+        Ok(())
+    }
+
+    fn commit(
+        &mut self,
+        machine: usize,
+        raft: &Raft,
+        commit: Index,
+        all: &[Seen],
+    ) -> Result<(), Broken> {
+        let known = self.committed();
+        let checked = known.min(commit);
+        if checked > Index::ZERO {
+            let (expected, here) = (self.committed[checked.0 as usize - 1], raft.id(checked));
+            if here != Some(LogId::new(expected, checked)) {
+                return Err(format!(
+                    "state machine safety: node {} has committed {here:?} at {checked}, others \
+                     term {expected}",
+                    machine + 1
+                ));
+            }
+        }
+        if commit <= known {
+            return Ok(());
+        }
+        self.committed_on_quorum(raft, commit, all)?;
+        for index in known.0 + 1..=commit.0 {
+            let Some(id) = raft.id(Index(index)) else {
+                return Err(format!("entry {index} is committed and isn't in the log"));
+            };
+            self.committed.push(id.term);
+        }
+        Ok(())
+    }
+
+    /// What is committed for the first time is durable on a quorum.
+    fn committed_on_quorum(&self, raft: &Raft, commit: Index, all: &[Seen]) -> Result<(), Broken> {
+        let Some(id) = raft.id(commit) else {
+            return Err(format!("entry {commit} is committed and isn't in the log"));
+        };
+        let (_, members) = raft.configuration();
+        let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
+        let has = voters().filter(|seat| {
+            let machine = usize::from(seat.id.number()) - 1;
+            all.get(machine).is_some_and(|seen| seen.holds_durably(id))
+        });
+        if has.count() <= voters().count() / 2 {
+            let held: Vec<LogId> = all.iter().map(|seen| seen.durable_last).collect();
+            return Err(format!(
+                "{id} is committed and not durable on a quorum: the durable logs end at {held:?}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn applied(&mut self, driver: &Driver, seen: &mut Seen) -> Result<(), Broken> {
+        let machine = driver.machine();
+        let applied = machine.applied();
+        if applied == seen.applied && !seen.is_fresh {
+            return Ok(());
+        }
+        if applied.index < seen.applied.index && !seen.is_fresh {
+            return Err(format!("applied fell from {} to {applied}", seen.applied));
+        }
+        seen.applied = applied;
+        seen.is_fresh = false;
+        if applied.index == Index::ZERO {
+            return Ok(());
+        }
+        if applied.index > self.committed() {
+            return Err(format!("{applied} is applied and not committed"));
+        }
+        let hash = machine.state_hash();
+        let known = *self.states.entry(applied.index).or_insert(hash);
+        if known != hash {
+            return Err(format!("the states at entry {} differ", applied.index));
+        }
+        Ok(())
+    }
+
+    /// A node begins again with what its disk has: it has kept what it had.
+    pub(crate) fn restarted(&self, raft: &Raft, seen: &Seen) -> Result<(), Broken> {
+        let (term, _) = raft.term_and_leader();
+        if term < seen.durable_term {
+            return Err(format!(
+                "term {} was durable, and the node begins again in term {term}",
+                seen.durable_term
+            ));
+        }
+        let last = seen.durable_last;
+        if last.index > Index::ZERO && raft.id(last.index) != Some(last) {
+            return Err(format!(
+                "{last} was durable, and the node begins again with {:?} there, the last being {}",
+                raft.id(last.index),
+                raft.last()
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn note_durable(seen: &mut Seen, raft: &Raft) {
+    let durable = raft.durable();
+    seen.durable_last = raft.id(durable).unwrap_or_default();
+    let same = seen.durable.len() == raft.runs().count()
+        && seen.durable.last().copied() == raft.runs().next_back();
+    if !same {
+        seen.durable.clear();
+        seen.durable.extend(raft.runs());
+    }
+}
+
+impl Seen {
+    /// A process begins with this.
+    pub(crate) fn begin(&mut self, raft: &Raft) {
+        let (term, _) = raft.term_and_leader();
+        *self = Seen { term, is_fresh: true, ..Seen::default() };
+        (self.last, self.durable_term) = (raft.last(), term);
+        note_durable(self, raft);
+    }
+
+    /// A process has ended; what was durable still is.
+    pub(crate) fn end(&mut self) {
+        self.leads = None;
+    }
+
+    /// Whether the node's durable log holds this entry.
+    fn holds_durably(&self, id: LogId) -> bool {
+        if id.index > self.durable_last.index {
+            return false;
+        }
+        let behind = self.durable.partition_point(|run| run.first <= id.index);
+        behind > 0 && self.durable[behind - 1].term == id.term
+    }
+}

@@ -1,0 +1,156 @@
+//! What is around a simulated node: the network, its clock, its chance, and what waits for its
+//! disk.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use raft_node::config::Address;
+use raft_node::model::{LogTime, NodeId, Time};
+use raft_node::node::{ConnectionId, Outside, Workers};
+use raft_node::storage::{FileWork, LogWork};
+
+use super::clock::Clock;
+use super::network::{Network, Party, address, machine_at};
+use super::random::Random;
+
+/// The network, shared by all who have a connection.
+pub(crate) type SharedNetwork = Rc<RefCell<Network>>;
+
+/// One end of a connection.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    network: SharedNetwork,
+    pub(crate) connection: usize,
+    end: usize,
+}
+
+impl Stream {
+    pub(crate) fn call(
+        network: &SharedNetwork,
+        party: Party,
+        machine: usize,
+        patience: u64,
+    ) -> Stream {
+        let connection = network.borrow_mut().call(party, machine, patience);
+        Stream { network: Rc::clone(network), connection, end: 0 }
+    }
+
+    pub(crate) fn has_connected(&self) -> io::Result<bool> {
+        self.network.borrow().has_connected(self.connection)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // Where a panic is on its way the network may be in use.
+        if let Ok(mut network) = self.network.try_borrow_mut() {
+            network.close(self.connection, self.end);
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.network.borrow_mut().read(self.connection, self.end, buffer)
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.network.borrow_mut().write(self.connection, self.end, pieces)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The surroundings of one process.
+pub(crate) struct Surroundings {
+    pub(crate) network: SharedNetwork,
+    pub(crate) machine: usize,
+    pub(crate) clock: Rc<Cell<Clock>>,
+    pub(crate) random: Random,
+    pub(crate) workers: Option<Workers>,
+    /// What the log thread is to do next.
+    pub(crate) log: Option<LogWork>,
+    /// What the file thread is to do next.
+    pub(crate) files: Option<FileWork>,
+}
+
+impl Outside for Surroundings {
+    type Stream = Stream;
+
+    fn now(&self) -> Time {
+        self.clock.get().time(self.network.borrow().now)
+    }
+
+    fn wall_time(&self) -> LogTime {
+        self.clock.get().wall_time(self.network.borrow().now)
+    }
+
+    fn random(&mut self) -> u128 {
+        u128::from(self.random.next()) << 64 | u128::from(self.random.next())
+    }
+
+    fn look_up(&mut self, _: NodeId, address: &Address) -> Option<SocketAddr> {
+        let host = address.host.parse().ok()?;
+        Some(SocketAddr::new(host, address.port))
+    }
+
+    fn connect(&mut self, address: SocketAddr, patience: Duration) -> io::Result<Stream> {
+        let machine = machine_at(address);
+        if machine >= self.network.borrow().machines.len() {
+            return Err(ErrorKind::HostUnreachable.into());
+        }
+        let party = Party::Host(self.machine);
+        Ok(Stream::call(&self.network, party, machine, patience.as_nanos() as u64))
+    }
+
+    fn has_connected(&mut self, stream: &Stream) -> io::Result<bool> {
+        stream.has_connected()
+    }
+
+    fn accept(&mut self) -> io::Result<(Stream, SocketAddr)> {
+        let accepted = self.network.borrow_mut().accept(self.machine);
+        let (connection, caller) = accepted.ok_or(ErrorKind::WouldBlock)?;
+        let remote = match caller {
+            Party::Host(machine) => address(machine),
+            Party::Client(client) => SocketAddr::from(([10, 0, 1, client as u8 + 1], 40_000)),
+        };
+        Ok((Stream { network: Rc::clone(&self.network), connection, end: 1 }, remote))
+    }
+
+    fn prepare(&mut self, stream: &Stream, patience: Duration) -> io::Result<()> {
+        let patience = patience.as_nanos() as u64;
+        self.network.borrow_mut().set_patience(stream.connection, stream.end, patience);
+        Ok(())
+    }
+
+    fn register(&mut self, stream: &mut Stream, id: ConnectionId) -> io::Result<()> {
+        self.network.borrow_mut().register(stream.connection, stream.end, id.0);
+        Ok(())
+    }
+
+    fn deregister(&mut self, _: &mut Stream) {}
+
+    fn start_disk(&mut self, workers: Workers) -> io::Result<()> {
+        self.workers = Some(workers);
+        Ok(())
+    }
+
+    fn log(&mut self, work: LogWork) {
+        assert!(self.log.replace(work).is_none(), "the log thread has one work at a time");
+    }
+
+    fn file(&mut self, work: FileWork) {
+        assert!(self.files.replace(work).is_none(), "the file thread has one work at a time");
+    }
+}

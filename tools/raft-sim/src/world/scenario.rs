@@ -1,0 +1,220 @@
+//! What a seed draws: how large the world is, what goes wrong in it, and how often.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::network::Weather;
+use super::random::Random;
+
+/// Kinds of faults, each of which a seed has or hasn't.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Fault {
+    /// Long delays, narrow links, writes that arrive in pieces.
+    Delays,
+    /// Connections that break, at both ends or at one.
+    Breaks,
+    /// Links that are cut, in one or both directions.
+    Cuts,
+    /// Processes that are killed and started again.
+    Crashes,
+    /// Machines that lose their power.
+    PowerCuts,
+    /// Processes that stand still for a while.
+    Pauses,
+    /// Clocks that run fast or slow, and wall time that jumps.
+    Clocks,
+    /// Syncs that take long, and disks that stand still.
+    SlowDisks,
+    /// Disk operations that fail.
+    DiskErrors,
+    /// Disks that fill up.
+    FullDisks,
+    /// Bytes that rot, and writes that land elsewhere.
+    Rot,
+    /// A node that loses its directory.
+    Wipes,
+    /// Processes that are asked to stop in good order, and hand-overs of leadership.
+    Stops,
+}
+
+impl Fault {
+    /// All kinds.
+    pub const ALL: [Fault; 13] = [
+        Fault::Delays,
+        Fault::Breaks,
+        Fault::Cuts,
+        Fault::Crashes,
+        Fault::PowerCuts,
+        Fault::Pauses,
+        Fault::Clocks,
+        Fault::SlowDisks,
+        Fault::DiskErrors,
+        Fault::FullDisks,
+        Fault::Rot,
+        Fault::Wipes,
+        Fault::Stops,
+    ];
+
+    /// The name by which it is chosen.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Fault::Delays => "delays",
+            Fault::Breaks => "breaks",
+            Fault::Cuts => "cuts",
+            Fault::Crashes => "crashes",
+            Fault::PowerCuts => "power-cuts",
+            Fault::Pauses => "pauses",
+            Fault::Clocks => "clocks",
+            Fault::SlowDisks => "slow-disks",
+            Fault::DiskErrors => "disk-errors",
+            Fault::FullDisks => "full-disks",
+            Fault::Rot => "rot",
+            Fault::Wipes => "wipes",
+            Fault::Stops => "stops",
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Fault> {
+        Fault::ALL.into_iter().find(|fault| fault.name() == name)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What is chosen instead of drawn.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Choices {
+    /// How many nodes.
+    pub nodes: Option<usize>,
+    /// How many clients.
+    pub clients: Option<usize>,
+    /// How long faults happen, in simulated time.
+    pub time: Option<Duration>,
+    /// The faults that may be drawn. Those that a seed has are drawn as without it.
+    pub faults: Option<Vec<Fault>>,
+    /// Without the atlas more may break than a cluster can survive: then nodes must refuse, and
+    /// nothing is demanded of the end.
+    pub no_atlas: bool,
+}
+
+/// A world, as its seed draws it.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The seed.
+    pub seed: u64,
+    /// How many nodes.
+    pub nodes: usize,
+    /// How many clients.
+    pub clients: usize,
+    /// How long faults happen.
+    pub time: Duration,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+    /// Whether a good copy of all that is committed is kept.
+    pub has_atlas: bool,
+    pub(crate) election_timeout: Duration,
+    pub(crate) heartbeat_interval: Duration,
+    pub(crate) segment_bytes: u64,
+    pub(crate) max_batch_bytes: u64,
+    pub(crate) max_inflight_bytes: u64,
+    pub(crate) max_unpersisted_bytes: u64,
+    pub(crate) recent_bytes: u64,
+    pub(crate) weather: Weather,
+    /// The pause between two faults, on average, in nanoseconds.
+    pub(crate) fault_pause: u64,
+    pub(crate) keys: u64,
+    pub(crate) value_bytes: u64,
+    /// The pause of a client between two operations, on average, in nanoseconds.
+    pub(crate) think: u64,
+    /// How fast a sync is, at best and as a rule at most, in microseconds.
+    pub(crate) sync_us: (u64, u64),
+}
+
+impl Scenario {
+    /// The world of a seed.
+    #[must_use]
+    pub fn draw(seed: u64, choices: &Choices) -> Scenario {
+        let mut random = Random::stream(seed, "scenario");
+        let nodes = if random.permille(500) { 3 } else { 5 };
+        let drawn: Vec<Fault> = Fault::ALL.into_iter().filter(|_| random.permille(500)).collect();
+        let is_quiet = random.permille(50);
+        let allowed =
+            |fault: &Fault| choices.faults.as_ref().is_none_or(|faults| faults.contains(fault));
+        let faults: Vec<Fault> = drawn.into_iter().filter(allowed).collect();
+        let election_ms = random.spread(100, 800);
+        let seconds = if is_quiet { random.between(60, 300) } else { random.between(3, 20) };
+        let delays = faults.contains(&Fault::Delays);
+        let weather = draw_weather(&mut random, election_ms, delays);
+        Scenario {
+            seed,
+            nodes: choices.nodes.unwrap_or(nodes),
+            clients: choices.clients.unwrap_or(random.between(2, 8) as usize),
+            time: choices.time.unwrap_or(Duration::from_secs(seconds)),
+            faults,
+            has_atlas: !choices.no_atlas,
+            election_timeout: Duration::from_millis(election_ms),
+            heartbeat_interval: Duration::from_millis(
+                (election_ms / random.between(5, 10)).max(10),
+            ),
+            segment_bytes: random.spread(16 << 10, 256 << 10) & !4095,
+            max_batch_bytes: random.spread(1 << 10, 256 << 10),
+            max_inflight_bytes: random.spread(4 << 10, 1 << 20),
+            max_unpersisted_bytes: random.spread(4 << 10, 1 << 20),
+            recent_bytes: random.spread(1 << 10, 1 << 20),
+            weather,
+            fault_pause: random.spread(election_ms / 2, election_ms * 20)
+                * 1_000_000
+                * if is_quiet { 20 } else { 1 },
+            keys: random.spread(2, 64),
+            value_bytes: random.spread(8, 2048),
+            think: random.spread(3_000_000, 200_000_000) * if is_quiet { 10 } else { 1 },
+            sync_us: (random.spread(50, 400), random.spread(400, 4000)),
+        }
+    }
+
+    /// Whether this kind of fault happens.
+    #[must_use]
+    pub fn has(&self, fault: Fault) -> bool {
+        self.faults.contains(&fault)
+    }
+}
+
+fn draw_weather(random: &mut Random, election_ms: u64, delays: bool) -> Weather {
+    let shortest = random.spread(20_000, 200_000);
+    let longest = shortest + random.spread(20_000, election_ms * 50_000);
+    let spikes = random.spread(1, 30);
+    let spike = random.spread(1_000_000, election_ms * 2_000_000);
+    let byte_time = random.spread(1, 2000);
+    let window = random.spread(4 << 10, 256 << 10) as usize;
+    let splits = random.spread(1, 500);
+    match delays {
+        true => Weather { delay: (shortest, longest), spikes, spike, byte_time, window, splits },
+        false => Weather {
+            delay: (50_000, 150_000),
+            spikes: 0,
+            spike: 1,
+            byte_time: 1,
+            window: 256 << 10,
+            splits: 20,
+        },
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.faults.iter().map(|fault| fault.name()).collect();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(" ") };
+        write!(
+            f,
+            "{} nodes, {} clients, {:?}, election timeout {:?}, segments of {} bytes, faults: {names}",
+            self.nodes, self.clients, self.time, self.election_timeout, self.segment_bytes
+        )
+    }
+}

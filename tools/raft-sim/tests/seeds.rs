@@ -1,0 +1,78 @@
+//! Worlds that are run with every change: always the same ones, some that nobody has seen, and
+//! those that have found something once.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use raft_sim::world::{Choices, Outcome, Scenario, run};
+
+/// Seeds that found something once, and what it was.
+const REGRESSIONS: &[(u64, &str)] = &[];
+
+/// The worlds of a test are short.
+fn short() -> Choices {
+    Choices { time: Some(Duration::from_secs(4)), ..Choices::default() }
+}
+
+fn run_short(seed: u64) -> Outcome {
+    let scenario = Scenario::draw(seed, &short());
+    catch_unwind(AssertUnwindSafe(|| run(&scenario, false))).unwrap_or_else(|_| {
+        panic!("replay it with: raft-sim replay --seed {seed} --time 4000ms");
+    })
+}
+
+fn finds_nothing(seed: u64) {
+    if let Some(finding) = run_short(seed).finding {
+        panic!("{finding}\nreplay it with: raft-sim replay --seed {seed} --time 4000ms");
+    }
+}
+
+#[test]
+fn the_same_worlds_as_ever_find_nothing() {
+    (0..24).for_each(finds_nothing);
+}
+
+#[test]
+fn worlds_that_nobody_has_seen_find_nothing() {
+    let fresh = RandomState::new().build_hasher().finish() >> 16;
+    let begun = Instant::now();
+    for seed in fresh..fresh + 16 {
+        finds_nothing(seed);
+        if begun.elapsed() > Duration::from_secs(20) {
+            break;
+        }
+    }
+}
+
+#[test]
+fn what_was_found_once_is_not_found_again() {
+    for (seed, what) in REGRESSIONS {
+        let finding = run(&Scenario::draw(*seed, &Choices::default()), false).finding;
+        assert!(finding.is_none(), "{what}: {}", finding.expect("it was seen"));
+    }
+}
+
+#[test]
+fn a_seed_leads_to_the_same_course_of_events_each_time() {
+    for seed in 100..106 {
+        let (first, second) = (run_short(seed), run_short(seed));
+        assert_eq!((first.hash, first.steps), (second.hash, second.steps), "seed {seed}");
+    }
+}
+
+#[test]
+fn different_seeds_lead_to_different_courses() {
+    assert_ne!(run_short(200).hash, run_short(201).hash);
+}
+
+#[test]
+fn clients_are_served_and_entries_committed_where_nothing_goes_wrong() {
+    let choices = Choices { faults: Some(Vec::new()), ..short() };
+    for seed in 300..304 {
+        let outcome = run(&Scenario::draw(seed, &choices), false);
+        assert!(outcome.finding.is_none(), "{:?}", outcome.finding);
+        assert!(outcome.answered > 20 && outcome.commits > 10, "{outcome:?}");
+    }
+}
