@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::host::State;
 use super::network::Weather;
+use super::process::Death;
 use super::queue::Event;
 use super::{Phase, World};
 
@@ -38,7 +39,11 @@ impl World {
         drop(network);
         for machine in 0..self.hosts.len() {
             let host = &mut self.hosts[machine];
-            host.disk.heal();
+            if host.disk.is_read_only() {
+                self.kill(machine, Death::PowerCut);
+            }
+            let host = &mut self.hosts[machine];
+            host.disk.heal(self.now);
             host.paused_until = host.paused_until.min(self.now);
             if host.state == State::Off {
                 self.start(machine);

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use raft_node::model::Index;
+
 use super::host::State;
 use super::process::Death;
 use super::queue::Event;
 use super::random::Random;
-use super::{Fault, Phase, Scenario, World};
+use super::{Fault, Phase, Scenario, Seen, World};
 
 /// The faults of a world.
 #[derive(Debug)]
@@ -16,6 +18,9 @@ pub(super) struct Faults {
     kinds: Vec<Fault>,
     pause: u64,
     election: u64,
+    /// The machines whose disks may lose what is durable: a minority, so that each committed
+    /// entry has a good copy in every quorum of the others.
+    victims: Vec<usize>,
 }
 
 /// Something that went wrong is over.
@@ -37,10 +42,20 @@ impl Faults {
                     | Fault::Pauses
                     | Fault::Clocks
                     | Fault::Stops
+                    | Fault::SlowDisks
+                    | Fault::Rot
+                    | Fault::Wipes
             )
         };
+        let mut random = Random::stream(scenario.seed, "faults");
+        let most = if scenario.has_atlas { (scenario.nodes - 1) / 2 } else { scenario.nodes };
+        let mut victims: Vec<usize> = (0..scenario.nodes).collect();
+        while victims.len() > most {
+            victims.remove(random.below(victims.len() as u64) as usize);
+        }
         Faults {
-            random: Random::stream(scenario.seed, "faults"),
+            victims,
+            random,
             kinds: scenario.faults.iter().copied().filter(timed).collect(),
             pause: scenario.fault_pause,
             election: scenario.election_timeout.as_nanos() as u64,
@@ -77,7 +92,10 @@ impl World {
                 }
             }
             Fault::Cuts => self.cut_links(machine),
-            Fault::Crashes => self.crash(machine, Death::Killed),
+            Fault::Crashes => self.crash_at_moment(machine, Death::Killed),
+            Fault::SlowDisks => self.stall(machine),
+            Fault::Rot => self.rot(),
+            Fault::Wipes => self.wipe(),
             Fault::PowerCuts => self.power_cuts(machine),
             Fault::Pauses => self.pause(machine),
             Fault::Clocks => {
@@ -118,7 +136,57 @@ impl World {
         }
     }
 
-    fn crash(&mut self, machine: usize, death: Death) {
+    /// Kills a process, half of the time at a moment at which its disk is just doing something.
+    fn crash_at_moment(&mut self, machine: usize, death: Death) {
+        let host = &self.hosts[machine];
+        let epoch = host.epoch;
+        let random = &mut self.faults.random;
+        let at = host.disk.moment_after(self.now, random).filter(|_| random.permille(500));
+        match at {
+            Some(at) => self.queue.push(at, Event::Kill { machine, epoch, death }),
+            None => self.crash(machine, death),
+        }
+    }
+
+    fn stall(&mut self, machine: usize) {
+        let until = self.now + self.length();
+        self.hosts[machine].disk.stall(until);
+        self.note(Some(machine), || format!("has a disk that stands still until {until} ns"));
+    }
+
+    /// A machine whose disk may be damaged. Before there is a cluster all nodes are needed.
+    fn victim(&mut self) -> Option<usize> {
+        if self.cluster.committed() <= Index(1) {
+            return None;
+        }
+        let victims = self.faults.victims.clone();
+        let victim = *self.faults.random.pick(&victims)?;
+        (!self.hosts[victim].is_gone()).then_some(victim)
+    }
+
+    fn rot(&mut self) {
+        let Some(machine) = self.victim() else { return };
+        let random = &mut self.faults.random;
+        let Some(path) = self.hosts[machine].disk.rot(random) else { return };
+        self.hosts[machine].may_end = true;
+        self.note(Some(machine), || format!("has a bit flipped in {}", path.display()));
+    }
+
+    /// A machine loses all that was on its disk.
+    fn wipe(&mut self) {
+        let Some(machine) = self.victim() else { return };
+        if self.hosts[machine].state == State::Off {
+            return;
+        }
+        self.crash(machine, Death::Killed);
+        let host = &mut self.hosts[machine];
+        host.disk.wipe();
+        host.may_end = true;
+        self.seen[machine] = Seen::default();
+        self.note(Some(machine), || "has lost its directory".to_owned());
+    }
+
+    pub(super) fn crash(&mut self, machine: usize, death: Death) {
         if !matches!(self.hosts[machine].state, State::Up | State::Starting) {
             return;
         }
@@ -138,7 +206,7 @@ impl World {
                 self.crash(machine, Death::PowerCut);
             }
         } else {
-            self.crash(machine, Death::PowerCut);
+            self.crash_at_moment(machine, Death::PowerCut);
         }
     }
 

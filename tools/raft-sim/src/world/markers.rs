@@ -1,9 +1,10 @@
 //! Rare states, by what the nodes say when they reach them.
 
 use super::journal::Mark;
+use crate::disk::DiskMark;
 
 /// A marker: the event, what its reason contains, and the name in the tables.
-pub(crate) const MARKERS: &[(&str, &str, &str)] = &[
+const MARKERS: &[(&str, &str, &str)] = &[
     ("founding", "", "founds a cluster"),
     ("founding_given_up_for", "", "gives its founding up for another"),
     ("role", "heard of a higher term", "hears of a higher term"),
@@ -39,13 +40,18 @@ pub(crate) const MARKERS: &[(&str, &str, &str)] = &[
     ("world", "crashed as leader", "crashes as leader"),
     ("world", "crashed while starting", "crashes while it starts"),
     ("world", "crashed with a write on its way", "crashes with a write on its way"),
-    ("world", "log end lost in a power cut", "loses what wasn't durable in a power cut"),
     ("world", "ended by a disk error", "ends because of a disk error"),
     ("world", "stopped in good order", "stops in good order"),
     ("world", "outcome unknown to a client", "leaves a client without an outcome"),
     ("world", "segment begun", "begins a segment"),
     ("world", "segment begun without a spare", "begins a segment without a spare"),
 ];
+
+/// All markers, those of the disks behind those of the nodes, with their names in the tables.
+pub(crate) fn all() -> impl Iterator<Item = (Mark, &'static str)> {
+    let nodes = MARKERS.iter().map(|(event, part, name)| ((*event, *part), *name));
+    nodes.chain(DiskMark::ALL.iter().map(|mark| (("disk", mark.name()), mark.name())))
+}
 
 /// The marker of an event, if it has one: the one with the longest reason that fits.
 pub(crate) fn known(event: &str, reason: Option<&str>) -> Option<Mark> {

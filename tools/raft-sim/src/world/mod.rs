@@ -40,7 +40,7 @@ use crate::check::History;
 
 /// The names of all markers, as the tables have them.
 pub fn marker_names() -> impl Iterator<Item = &'static str> {
-    markers::MARKERS.iter().map(|(_, _, name)| *name)
+    markers::all().map(|(_, name)| name)
 }
 
 /// The timeline of this thread's world so far, which is gone then; for one that ends by a panic.
@@ -96,10 +96,7 @@ impl World {
         let seed = scenario.seed;
         let weather = scenario.weather.clone();
         let network = Network::new(scenario.nodes, weather, Random::stream(seed, "network"));
-        let host = |machine| {
-            let random = Random::stream(seed, &format!("disk {machine}"));
-            Host::new(scenario, machine, HostDisk::new(random, scenario.sync_us))
-        };
+        let host = |machine| Host::new(scenario, machine, HostDisk::new(scenario, machine));
         let mut world = World {
             now: 0,
             queue: Queue::default(),
@@ -171,6 +168,7 @@ impl World {
                 self.fault();
                 self.plan_fault();
             }
+            Event::Kill { machine, epoch, death } => self.kill_at_moment(machine, epoch, death),
             Event::FaultEnds(end) => self.fault_ends(end),
             Event::Heal => self.heal(),
             Event::CheckUp => self.check_up(),
@@ -226,11 +224,16 @@ impl World {
         for host in &mut self.hosts {
             host.server = None;
         }
-        let markers = journal::take_markers();
-        let names = markers::MARKERS.iter().map(|(event, part, name)| {
-            (*name, markers.get(&(*event, *part)).copied().unwrap_or_default())
-        });
-        let markers: BTreeMap<&'static str, u64> = names.filter(|(_, count)| *count > 0).collect();
+        let mut markers = journal::take_markers();
+        for host in &self.hosts {
+            self.trace.add(host.disk.trace());
+            for (mark, count) in host.disk.marks() {
+                *markers.entry(("disk", mark.name())).or_default() += count;
+            }
+        }
+        let counts = markers::all()
+            .map(|(mark, name)| (name, markers.get(&mark).copied().unwrap_or_default()));
+        let markers: BTreeMap<&'static str, u64> = counts.filter(|(_, count)| *count > 0).collect();
         Outcome {
             seed: self.scenario.seed,
             hash: self.trace.hash(),

@@ -19,7 +19,7 @@ const TURN: (u64, u64) = (5_000, 60_000);
 
 /// How a process ends that isn't asked to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Death {
+pub(crate) enum Death {
     /// The process is killed; what the system has in its cache stays.
     Killed,
     /// The machine loses its power.
@@ -50,7 +50,7 @@ impl World {
         let node = host.config.node_by_id(host.id).cloned().expect("the file names it");
         host.disk.begin(now);
         let opened = open_on(host.disk.disk(), &host.config, &node, draws);
-        let at = host.disk.end();
+        let at = host.disk.end(now);
         self.note(Some(machine), || "starts".to_owned());
         let (store, report) = match opened {
             Ok(opened) => opened,
@@ -99,7 +99,7 @@ impl World {
             let seen = &mut self.seen[machine];
             let broken = self.cluster.restarted(driver.raft(), seen).err();
             seen.begin(driver.raft());
-            if let Some(text) = broken.filter(|_| !host.may_end) {
+            if let Some(text) = broken {
                 self.found(format!("node {}: {text}", machine + 1));
             }
         }
@@ -175,7 +175,7 @@ impl World {
         let mut busy_until = now + self.random.between(TURN.0, TURN.1);
         if host.disk.is_used() {
             // The process itself has waited for the disk, as it does when it is founded.
-            let until = host.disk.end();
+            let until = host.disk.end(now);
             self.network.borrow_mut().put_off(first_transit, until - now);
             busy_until = busy_until.max(until);
         }
@@ -199,13 +199,13 @@ impl World {
         let host = &mut self.hosts[machine];
         let Some(server) = host.server.as_mut() else { return };
         let outside = server.outside();
-        let begins = host.busy_until.max(self.now);
+        let begins = self.now;
         let epoch = host.epoch;
         let Some(workers) = outside.workers.as_mut() else { return };
         if let Some(work) = outside.log.take() {
             host.disk.begin(begins);
             let result = (workers.log)(work);
-            let at = host.disk.end();
+            let at = host.disk.end(begins);
             let took = Duration::from_nanos(at - begins);
             host.log_report = Some(Report::Log(result, took));
             self.queue.push(at, Event::LogDone { machine, epoch });
@@ -213,7 +213,7 @@ impl World {
         if let Some(work) = outside.files.take() {
             host.disk.begin(begins);
             let result = (workers.files)(work);
-            let at = host.disk.end();
+            let at = host.disk.end(begins);
             host.file_report = Some(Report::File(result));
             self.queue.push(at, Event::FileDone { machine, epoch });
         }
@@ -261,11 +261,9 @@ impl World {
         let votes = journal::take_votes();
         let host = &self.hosts[machine];
         let mut broken = None;
-        if !host.may_end {
-            for (term, candidate) in votes {
-                let voted = self.cluster.voted(machine, raft_node::model::Term(term), candidate);
-                broken = broken.or(voted.err());
-            }
+        for (term, candidate) in votes {
+            let voted = self.cluster.voted(machine, raft_node::model::Term(term), candidate);
+            broken = broken.or(voted.err());
         }
         if let Some(driver) = host.server.as_ref().and_then(|server| server.driver()) {
             let looked = self.cluster.look(machine, driver, &mut self.seen);
@@ -333,6 +331,13 @@ impl World {
             journal::mark("world", "crashed as leader");
         }
         self.drop_process(machine, death);
+    }
+
+    /// Kills the process if it is still the one that was meant, and starts it again in a while.
+    pub(super) fn kill_at_moment(&mut self, machine: usize, epoch: u64, death: Death) {
+        if self.phase == Phase::Faulty && self.hosts[machine].epoch == epoch {
+            self.crash(machine, death);
+        }
     }
 
     fn drop_process(&mut self, machine: usize, death: Death) {

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::faults::FaultEnd;
 use super::network::Transit;
+use super::process::Death;
 
 /// Something that happens.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) enum Event {
     Client { client: usize, look: u64 },
     /// Something goes wrong.
     Fault,
+    /// A process ends at a moment that was chosen.
+    Kill { machine: usize, epoch: u64, death: Death },
     /// Something that went wrong is over.
     FaultEnds(FaultEnd),
     /// Nothing goes wrong any more.
