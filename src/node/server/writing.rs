@@ -29,7 +29,11 @@ impl<O: Outside> Server<O> {
     /// What was queued are a connection's last words: it is closed when they are sent.
     pub(super) fn leave(&mut self, id: ConnectionId) {
         let Some(connection) = self.state.connections.get_mut(&id) else { return };
-        connection.stage = Stage::Leaving;
+        let stage = mem::replace(&mut connection.stage, Stage::Leaving);
+        if let Stage::Node { member, .. } = stage {
+            // Else a node that was called would never be called again.
+            self.node_gone(id, member, "its last words are being sent");
+        }
         self.state.deadlines.clear(Due::Greeting(id));
         self.state.deadlines.set(Due::LastWords(id), self.now + LAST_WORDS);
         self.mark_dirty(id);

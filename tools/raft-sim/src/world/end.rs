@@ -16,7 +16,13 @@ const FOR_THE_REST: u32 = 100;
 
 /// How long what is older than the healing may hold things up: connections that have to be given
 /// up, and pauses between calls that failed.
-const AFTERMATH: Duration = Duration::from_secs(8);
+const AFTERMATH: Duration = Duration::from_secs(20);
+
+/// What a disk hasn't done by then isn't waited for.
+const SOON: u64 = 500_000_000;
+
+/// The same for a leader: calls that failed are made again after two seconds at most.
+const BEFORE_A_LEADER: Duration = Duration::from_secs(4);
 
 /// How often it is looked.
 const CHECK_UP: u64 = 20_000_000;
@@ -38,9 +44,12 @@ impl World {
         };
         drop(network);
         for machine in 0..self.hosts.len() {
-            let host = &mut self.hosts[machine];
+            let host = &self.hosts[machine];
+            let is_stuck = host.disk_until.max(host.busy_until) > self.now + SOON;
             if host.disk.is_read_only() {
-                self.kill(machine, Death::PowerCut);
+                self.kill_if_alive(machine, Death::PowerCut);
+            } else if is_stuck {
+                self.kill_if_alive(machine, Death::Killed);
             }
             let host = &mut self.hosts[machine];
             host.disk.heal(self.now);
@@ -53,6 +62,15 @@ impl World {
             }
         }
         self.queue.push(self.now + CHECK_UP, Event::CheckUp);
+    }
+
+    /// Kills the process of a machine, if it has one.
+    fn kill_if_alive(&mut self, machine: usize, death: Death) {
+        if matches!(self.hosts[machine].state, State::Up | State::Starting) {
+            self.kill(machine, death);
+        } else if death == Death::PowerCut {
+            self.hosts[machine].disk.power_cut(self.now);
+        }
     }
 
     /// Looks whether the cluster has come back, within its bounds.
@@ -68,7 +86,7 @@ impl World {
                     for client in &mut self.clients {
                         client.is_done = true;
                     }
-                } else if since > FOR_A_LEADER * election + AFTERMATH && !has_leader {
+                } else if since > FOR_A_LEADER * election + BEFORE_A_LEADER && !has_leader {
                     return self.not_back("no node leads", since);
                 } else if since > FOR_THE_REST * election + 3 * AFTERMATH {
                     return self.not_back("not every client is served", since);

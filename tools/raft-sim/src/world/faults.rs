@@ -8,7 +8,7 @@ use super::host::State;
 use super::process::Death;
 use super::queue::Event;
 use super::random::Random;
-use super::{Fault, Phase, Scenario, Seen, World};
+use super::{Fault, Phase, Scenario, World};
 
 /// The faults of a world.
 #[derive(Debug)]
@@ -182,7 +182,7 @@ impl World {
         let host = &mut self.hosts[machine];
         host.disk.wipe();
         host.may_end = true;
-        self.seen[machine] = Seen::default();
+        self.seen[machine].wipe();
         self.note(Some(machine), || "has lost its directory".to_owned());
     }
 

@@ -49,6 +49,8 @@ pub(crate) struct Host {
     /// What the log thread and the file thread will report.
     pub(crate) log_report: Option<Report>,
     pub(crate) file_report: Option<Report>,
+    /// When the last of what its disk does now is done.
+    pub(crate) disk_until: u64,
     /// Whether its directory was wiped, or has rotten, or is a copy: it may be refused.
     pub(crate) may_end: bool,
     /// What it has read and doesn't work with yet.
@@ -76,6 +78,7 @@ impl Host {
             reports: Vec::new(),
             log_report: None,
             file_report: None,
+            disk_until: 0,
             may_end: false,
             store: None,
         }
@@ -97,6 +100,7 @@ impl Host {
         self.is_called = false;
         self.log_report = None;
         self.file_report = None;
+        self.disk_until = 0;
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Seen {
     top: Option<TermRun>,
     /// Whether the process was just started: it counts anew what is committed and applied.
     is_fresh: bool,
+    /// What was seen of it before its disk was wiped: it had promised that once.
+    lost: Option<Box<Seen>>,
 }
 
 /// What is known of the whole cluster.
@@ -34,6 +36,8 @@ pub(crate) struct Cluster {
     terms: BTreeMap<Term, (Index, Term)>,
     /// The terms of what is committed, by index from 1; none at 0.
     committed: Vec<Term>,
+    /// Up to where the log was committed by the leaders of each term.
+    committed_in: BTreeMap<Term, Index>,
     /// The hash of the state at each index at which some node was seen.
     states: BTreeMap<Index, u128>,
     /// For whom each node has voted in each term.
@@ -130,14 +134,16 @@ impl Cluster {
         if known != me {
             return Err(format!("one leader per term: {known:?} and {me:?} lead term {term}"));
         }
-        let committed = self.committed();
-        if let Some(expected) = self.committed.last()
-            && raft.id(committed) != Some(LogId::new(*expected, committed))
-        {
+        // Who was elected long ago and learns of it late needn't have what came after.
+        let Some((_, committed)) = self.committed_in.range(..term).next_back() else {
+            return Ok(());
+        };
+        let expected = LogId::new(self.committed[committed.0 as usize - 1], *committed);
+        if raft.id(*committed) != Some(expected) {
             return Err(format!(
-                "leader completeness: the leader of term {term} has {:?} where {committed} of \
-                 term {expected} is committed",
-                raft.id(committed)
+                "leader completeness: the leader of term {term} has {:?} where {expected} is \
+                 committed",
+                raft.id(*committed)
             ));
         }
         Ok(())
@@ -189,6 +195,9 @@ impl Cluster {
                 return Err(format!("entry {index} is committed and isn't in the log"));
             };
             self.committed.push(id.term);
+        }
+        if let Some(term) = self.committed.last() {
+            self.committed_in.insert(*term, commit);
         }
         Ok(())
     }
@@ -274,9 +283,14 @@ impl Seen {
     /// A process begins with this.
     pub(crate) fn begin(&mut self, raft: &Raft) {
         let (term, _) = raft.term_and_leader();
-        *self = Seen { term, is_fresh: true, ..Seen::default() };
+        *self = Seen { term, is_fresh: true, lost: self.lost.take(), ..Seen::default() };
         (self.last, self.durable_term) = (raft.last(), term);
         note_durable(self, raft);
+    }
+
+    /// The disk is wiped.
+    pub(crate) fn wipe(&mut self) {
+        *self = Seen { lost: Some(Box::new(std::mem::take(self))), ..Seen::default() };
     }
 
     /// A process has ended; what was durable still is.
@@ -286,6 +300,9 @@ impl Seen {
 
     /// Whether the node's durable log holds this entry.
     fn holds_durably(&self, id: LogId) -> bool {
+        if self.lost.as_ref().is_some_and(|before| before.holds_durably(id)) {
+            return true;
+        }
         if id.index > self.durable_last.index {
             return false;
         }

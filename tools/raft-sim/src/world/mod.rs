@@ -127,6 +127,11 @@ impl World {
             let at = world.random.below(200_000_000);
             world.queue.push(at, Event::Client { client, look: 0 });
         }
+        if scenario.has(Fault::Walls) {
+            let machine = world.random.below(scenario.nodes as u64) as usize;
+            world.network.borrow_mut().machines[machine].is_walled = true;
+            world.note(Some(machine), || "can't be called by the others".to_owned());
+        }
         world.queue.push(scenario.time.as_nanos() as u64, Event::Heal);
         world.plan_fault();
         world

@@ -15,6 +15,9 @@ use super::random::Random;
 const SHORTEST_RETRY: u64 = 200_000_000;
 const LONGEST_RETRY: u64 = 2_000_000_000;
 
+/// How long until a system notices that nobody is at the other end of a silent connection.
+const KEEPALIVE: u64 = 19_000_000_000;
+
 /// Who has an end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Party {
@@ -112,6 +115,8 @@ pub(crate) struct Machine {
     pub(crate) is_up: bool,
     /// Whether a process listens.
     pub(crate) listens: bool,
+    /// Whether other machines can't call it; it can call them.
+    pub(crate) is_walled: bool,
     /// The process that runs, or ran last.
     pub(crate) epoch: u64,
     backlog: VecDeque<usize>,
@@ -344,7 +349,13 @@ impl Network {
             Party::Host(host) => self.machines[host].is_up,
             Party::Client(_) => true,
         };
-        if !is_established || had_failed || !has_power {
+        if !is_established {
+            return;
+        }
+        if had_failed || !has_power {
+            // Nobody tells the other side; its system asks now and then whether anybody is there.
+            let reset = Transit::Reset { connection: number, end: 1 - end };
+            self.transits.push((self.now + KEEPALIVE, reset));
             return;
         }
         if leaves_something {
@@ -398,7 +409,8 @@ impl Network {
             self.transits.push((self.now + 1_000_000_000, Transit::Call(number)));
             return;
         }
-        if !self.machines[machine].listens {
+        let is_walled = self.machines[machine].is_walled && matches!(from, Party::Host(_));
+        if is_walled || !self.machines[machine].listens {
             self.later(Transit::Reset { connection: number, end: 0 });
             return;
         }
@@ -543,18 +555,20 @@ impl Network {
         }
     }
 
-    /// Whether bytes of a process that has died at `died_at` never left it.
-    pub(crate) fn drop_unsent(&self, transit: &Transit, party: Party, died_at: u64) -> bool {
-        match transit {
-            Transit::Piece { connection, direction, sent_at, .. }
-            | Transit::End { connection, direction, sent_at } => {
-                *sent_at > died_at
-                    && self.connections[*connection]
-                        .as_ref()
-                        .is_some_and(|one| one.ends[*direction].party == party)
-            }
-            _ => false,
+    /// Whether this was sent by the process of `party` after it had died at `died_at`, as one
+    /// does that was still busy: then it never left, and the system closes the connection.
+    pub(crate) fn takes_back(&mut self, transit: &Transit, party: Party, died_at: u64) -> bool {
+        let (Transit::Piece { connection, direction, sent_at, .. }
+        | Transit::End { connection, direction, sent_at }) = transit
+        else {
+            return false;
+        };
+        let Some(one) = &self.connections[*connection] else { return false };
+        if *sent_at <= died_at || one.ends[*direction].party != party {
+            return false;
         }
+        self.later(Transit::Reset { connection: *connection, end: 1 - *direction });
+        true
     }
 }
 

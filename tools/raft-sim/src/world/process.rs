@@ -70,6 +70,7 @@ impl World {
         let server = Server::new(surroundings, host.config.clone(), host.id, &store, false);
         host.server = Some(Box::new(server));
         host.store = Some(store);
+        host.disk_until = at;
         let epoch = host.epoch;
         self.queue.push(at, Event::Started { machine, epoch });
     }
@@ -208,6 +209,7 @@ impl World {
             let at = host.disk.end(begins);
             let took = Duration::from_nanos(at - begins);
             host.log_report = Some(Report::Log(result, took));
+            host.disk_until = host.disk_until.max(at);
             self.queue.push(at, Event::LogDone { machine, epoch });
         }
         if let Some(work) = outside.files.take() {
@@ -215,6 +217,7 @@ impl World {
             let result = (workers.files)(work);
             let at = host.disk.end(begins);
             host.file_report = Some(Report::File(result));
+            host.disk_until = host.disk_until.max(at);
             self.queue.push(at, Event::FileDone { machine, epoch });
         }
     }
@@ -280,7 +283,10 @@ impl World {
     /// A process has ended by itself.
     pub(super) fn ended(&mut self, machine: usize, exit: &Exit) {
         self.note(Some(machine), || format!("ends with code {}: {exit}", exit.code()));
-        self.drop_process(machine, Death::Killed);
+        let is_read_only = self.hosts[machine].disk.is_read_only();
+        // Once all is well somebody looks after such machines.
+        let is_mended = is_read_only && self.phase != Phase::Faulty;
+        self.drop_process(machine, if is_mended { Death::PowerCut } else { Death::Killed });
         let is_expected = self.is_expected(machine, exit);
         if !is_expected {
             let text = format!("node {} ends with code {}: {exit}", machine + 1, exit.code());
@@ -357,7 +363,7 @@ impl World {
         let mut network = self.network.borrow_mut();
         network.process_gone(machine);
         let party = Party::Host(machine);
-        self.queue.retain_transits(|transit| !network.drop_unsent(transit, party, now));
+        self.queue.retain_transits(|transit| !network.takes_back(transit, party, now));
     }
 
     /// Draws how a machine's clock runs.

@@ -82,7 +82,7 @@ impl Queue {
     }
 
     /// Takes out the network's events that never came about.
-    pub(crate) fn retain_transits(&mut self, keep: impl Fn(&Transit) -> bool) {
+    pub(crate) fn retain_transits(&mut self, mut keep: impl FnMut(&Transit) -> bool) {
         self.heap.retain(|planned| match &planned.event {
             Event::Transit(transit) => keep(transit),
             _ => true,

@@ -35,11 +35,13 @@ pub enum Fault {
     Wipes,
     /// Processes that are asked to stop in good order, and hand-overs of leadership.
     Stops,
+    /// A node that the others can't call, to the end: all that it hears comes by its own calls.
+    Walls,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Fault; 13] = [
+    pub const ALL: [Fault; 14] = [
         Fault::Delays,
         Fault::Breaks,
         Fault::Cuts,
@@ -53,6 +55,7 @@ impl Fault {
         Fault::Rot,
         Fault::Wipes,
         Fault::Stops,
+        Fault::Walls,
     ];
 
     /// The name by which it is chosen.
@@ -72,6 +75,7 @@ impl Fault {
             Fault::Rot => "rot",
             Fault::Wipes => "wipes",
             Fault::Stops => "stops",
+            Fault::Walls => "walls",
         }
     }
 
@@ -143,7 +147,9 @@ impl Scenario {
     pub fn draw(seed: u64, choices: &Choices) -> Scenario {
         let mut random = Random::stream(seed, "scenario");
         let nodes = if random.permille(500) { 3 } else { 5 };
-        let drawn: Vec<Fault> = Fault::ALL.into_iter().filter(|_| random.permille(500)).collect();
+        // Each by a stream of its own, so that a new kind leaves the others as they are.
+        let has = |fault: &Fault| Random::stream(seed, fault.name()).permille(500);
+        let drawn: Vec<Fault> = Fault::ALL.into_iter().filter(has).collect();
         let is_quiet = random.permille(50);
         let allowed =
             |fault: &Fault| choices.faults.as_ref().is_none_or(|faults| faults.contains(fault));
