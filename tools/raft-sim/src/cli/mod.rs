@@ -1,11 +1,13 @@
 //! The command line. The comments of these types are what `--help` prints.
 
+mod mutants;
 mod parse;
 mod run;
 mod shrink;
 mod sweep;
 mod worker;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -53,6 +55,8 @@ enum Command {
     Sweep(SweepArgs),
     /// Look for a smaller world in which a seed still finds something
     Shrink(RunArgs),
+    /// Plant known bugs into a copy of the source, one by one, and see which are found
+    Mutants(MutantsArgs),
     #[command(hide = true)]
     Worker(WorkerArgs),
 }
@@ -125,6 +129,28 @@ pub(crate) struct SweepArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct MutantsArgs {
+    /// Only those with this in their name; may be given several times
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// The most seeds that each is looked for in
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// Processes that sweep at the same time
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: u16,
+    /// The root of the source tree
+    #[arg(long, default_value = ".")]
+    tree: PathBuf,
+    /// Where the copy is built [default: target/mutants in the tree]
+    #[arg(long)]
+    work: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct WorkerArgs {
     #[arg(long)]
     first: u64,
@@ -187,6 +213,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Replay(args) => run::replay(&args),
         Command::Sweep(args) => sweep::sweep(&args),
         Command::Shrink(args) => shrink::shrink(&args),
+        Command::Mutants(args) => mutants::mutants(&args),
         Command::Worker(args) => worker::work(&args),
     })
 }
