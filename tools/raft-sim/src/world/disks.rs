@@ -1,5 +1,6 @@
 //! The disk of a machine, and what a seed lets go wrong with it.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::random::Random;
@@ -10,6 +11,11 @@ use crate::disk::{DiskFaults, DiskMark, SimulatedDisk, Span};
 pub(crate) struct HostDisk {
     disk: SimulatedDisk,
 }
+
+/// The layout of a segment, from docs/file-formats.md.
+const FIRST_BLOCK: usize = 4096;
+const BLOCK_HEAD_BYTES: usize = 64;
+const BLOCK_ALIGNMENT: usize = 512;
 
 impl HostDisk {
     pub(crate) fn new(scenario: &Scenario, machine: usize) -> HostDisk {
@@ -72,16 +78,25 @@ impl HostDisk {
         self.disk.stall_until(until / 1000);
     }
 
-    /// Flips a bit somewhere, but not in the segment that was begun last: where a log ends, rot
-    /// can't be told from what a crash has left.
+    /// Flips a bit somewhere, in the segment that was begun last only where a later block proves
+    /// that it was durable: where a log ends, rot can't be told from what a crash has left.
     pub(crate) fn rot(&self, random: &mut Random) -> Option<PathBuf> {
         let mut files = self.disk.files();
         let is_segment = |path: &PathBuf| path.extension().is_some_and(|name| name == "seg");
         let newest = files.iter().map(|(path, _)| path).filter(|path| is_segment(path)).max();
         let newest = newest.cloned();
-        files.retain(|(path, length)| *length > 0 && Some(path) != newest.as_ref());
+        files.retain(|(_, length)| *length > 0);
         let (path, length) = random.pick(&files)?;
-        let (offset, bit) = (random.below(*length), random.below(8) as u8);
+        let range = if Some(path) == newest.as_ref() {
+            proven(&self.disk.contents(path, true).ok()?)
+        } else {
+            0..*length
+        };
+        if range.is_empty() {
+            return None;
+        }
+        let offset = range.start + random.below(range.end - range.start);
+        let bit = random.below(8) as u8;
         self.disk.rot(path, offset, bit).ok().map(|()| path.clone())
     }
 
@@ -94,6 +109,25 @@ impl HostDisk {
         let marks = self.disk.marks();
         DiskMark::ALL.iter().map(move |mark| (*mark, marks.count(*mark)))
     }
+}
+
+/// Where a segment that is still written has blocks of which a later one says that they are
+/// durable: damage there can be told from what a crash leaves.
+fn proven(segment: &[u8]) -> Range<u64> {
+    let number = |at: usize, bytes: usize| {
+        let field = segment.get(at..at + bytes)?;
+        Some(field.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+    };
+    let mut blocks = Vec::new();
+    let mut at = FIRST_BLOCK;
+    while number(at + 16, 8) == Some(at as u64) {
+        blocks.push(at as u64);
+        let length = number(at + 48, 4).unwrap_or_default() as usize;
+        at = (at + BLOCK_HEAD_BYTES + length).next_multiple_of(BLOCK_ALIGNMENT);
+    }
+    // The last one may not be durable, and what the one before it says may not be either.
+    let end = blocks.len().checked_sub(2).map_or(0, |place| blocks[place]);
+    FIRST_BLOCK as u64..end
 }
 
 fn draw(scenario: &Scenario, random: &mut Random) -> DiskFaults {

@@ -77,6 +77,7 @@ impl Cluster {
         all: &mut [Seen],
     ) -> Result<(), Broken> {
         let raft = driver.raft();
+        raft.check();
         let (term, _) = raft.term_and_leader();
         let (leads, last, commit) = (raft.leads(), raft.last(), raft.commit());
         let seen = &all[machine];
