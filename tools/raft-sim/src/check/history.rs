@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use raft_node::kv::{self, Answer, Item, Refusal, Scan, SessionId};
 use raft_node::model::{Index, LogId, LogTime};
 
-use super::Verdict;
+use super::changes::changes;
 use super::values::{Content, Key, Names, Sight};
+use super::{Check, Verdict, indexes, real_time, sums};
 
 /// What the clients of a cluster asked and were told.
 ///
@@ -292,7 +293,22 @@ impl History {
 
     /// Whether a correct store could have given it.
     pub fn check(&self) -> Verdict {
-        Verdict::default()
+        let mut verdict = Verdict::default();
+        self.check_form(&mut verdict);
+        let changes = changes(self, &mut verdict);
+        indexes::check(self, &changes, &mut verdict);
+        sums::check(self, &changes, &mut verdict);
+        real_time::check(self, &changes, &mut verdict);
+        verdict
+    }
+
+    fn check_form(&self, verdict: &mut Verdict) {
+        for (place, operation) in self.operations.iter().enumerate() {
+            if let Outcome::Absurd(_) = operation.outcome {
+                let text = "the answer isn't one to what was asked";
+                verdict.found(self, Check::Form, None, text, &[place]);
+            }
+        }
     }
 
     fn end(&mut self, call: Call, time_us: u64, outcome: Outcome) {

@@ -3,21 +3,29 @@
 //! The world writes down what each client asked and was told, and when. At the end the whole is
 //! checked, by checks that know nothing of how the store works:
 //!
+//! - *Form*: each answer is one to what was asked.
+//! - *Numbers*: what was sent several times under one number was done once, with one answer.
+//! - *Indexes*: the order that the indexes tell explains all answers, for all keys at once, stale
+//!   reads and scans included, and agrees with real time.
+//! - *Contents*: what was acknowledged is there in the end.
+//! - *Sums*: a counter is the sum of what was added to it.
 //! - *Real time*: the answers about each key can be put in an order in which each is right and
 //!   none comes before its call or behind its return. Indexes aren't looked at.
-//! - *Indexes*: the order that the indexes tell is such an order, for all keys at once, stale
-//!   reads and scans included.
-//! - *Numbers*: what was sent several times under one number was done once, with one answer.
-//! - *Sums*: a counter is the sum of what was added to it.
-//! - *Contents*: what was acknowledged is there in the end.
 //!
 //! A write of which nobody knows whether it was done may be done at any time from its call on, or
 //! never.
 
-#![expect(dead_code, reason = "the checks read what is written down here")]
-
+mod changes;
+mod describe;
 mod finding;
 mod history;
+mod indexes;
+mod model;
+mod real_time;
+mod search;
+mod sums;
+#[cfg(test)]
+mod tests;
 mod values;
 
 pub use finding::{Check, Finding, Undecided, Verdict};
