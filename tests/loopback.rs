@@ -1,17 +1,16 @@
 //! The event loop of one node, spoken to over a real socket in the node's own bytes.
 
+mod lone_node;
+
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::sync::mpsc::channel;
-use std::thread::{self, JoinHandle};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use raft_node::config::{self, Overrides};
 use raft_node::kv::{Command, Operation, Query};
-use raft_node::model::{Boot, Epoch, LogId, NodeId, StartNumber, Term};
-use raft_node::node::{Exit, Start, run};
+use raft_node::model::{Boot, Epoch, LogId, StartNumber, Term};
+use raft_node::node::Exit;
 use raft_node::wire::{
     Addressed, Authentication, Consistency, FrameReader, Hello, HelloAnswer, HelloRefusal,
     Incoming, PROTOCOL, Party, Purpose, Reply, ReplyBody, Request, RequestBody, Verdict,
@@ -21,38 +20,6 @@ use rustix::process::{Signal, getpid, kill_process};
 
 /// How long anything here may take.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    listener.local_addr().expect("it is bound").port()
-}
-
-/// Starts a node that is a cluster by itself, in memory, on a port of the system's choice.
-fn start_node() -> (SocketAddr, JoinHandle<Exit>) {
-    let port = free_port();
-    let file = format!(
-        "[Cluster]\nStorageClass = InMemoryStorage\nElectionTimeout = 100ms\n\
-         HeartbeatInterval = 20ms\n[Client]\nMaxConnections = 3\n\
-         [Nodes]\nNode1 = A\n[Node.A]\nHost = 127.0.0.1\nPort = {port}\n"
-    );
-    let environment: [(&str, &str); 0] = [];
-    let loaded = config::parse("raft.ini", file.as_bytes(), &Overrides::default(), environment)
-        .expect("it works");
-    let (started, listening) = channel();
-    let node = thread::spawn(move || {
-        run(Start {
-            config: loaded.config,
-            me: NodeId::new(1).expect("not 0"),
-            config_path: PathBuf::from("raft.ini"),
-            overrides: Overrides::default(),
-            form: false,
-            no_repair: false,
-            terminal: false,
-            banner: Box::new(move |banner| started.send(banner.listening).expect("it works")),
-        })
-    });
-    (listening.recv_timeout(PATIENCE).expect("the node starts"), node)
-}
 
 struct Client {
     stream: TcpStream,
@@ -188,7 +155,7 @@ fn mark(begun: Instant, what: &str) {
 
 #[test]
 fn a_node_serves_its_clients_bounds_them_and_stops_in_good_order() {
-    let (address, node) = start_node();
+    let (address, node) = lone_node::start();
     let (mut client, answer) = Client::connect(address);
     assert!(matches!(answer.verdict, Verdict::Accepted { .. }));
     let value = vec![b'x'; 100 << 10];

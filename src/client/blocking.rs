@@ -21,10 +21,13 @@ use crate::wire::{ReplyBody, StatusReply};
 /// three ways: done, refused (certainly without effect), or unknown. What can be repeated
 /// without harm is repeated until then; what can't is sent once.
 ///
-/// ```no_run
+/// ```
+/// # mod lone_node { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lone_node/mod.rs")); }
 /// use raft_node::client::{Client, Endpoint, Failure, Options};
 ///
-/// let mut client = Client::new(Options::new(vec![Endpoint::parse("127.0.0.1:3111")?]));
+/// let endpoint = Endpoint::parse("127.0.0.1:3111")?;
+/// # let endpoint = Endpoint::parse(&lone_node::start().0.to_string())?;
+/// let mut client = Client::new(Options::new(vec![endpoint]));
 /// match client.put(b"user:1", b"ann") {
 ///     Ok(done) => println!("version {}, entry {}", done.answer, done.id),
 ///     Err(Failure::Refused(refused)) => println!("nothing was changed: {refused}"),

@@ -56,27 +56,34 @@ impl Greeting {
 ///
 /// It does no waiting: a loop over many non-blocking sockets drives one channel for each.
 ///
-/// ```no_run
+/// ```
+/// # mod lone_node { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lone_node/mod.rs")); }
 /// use std::net::TcpStream;
 /// use std::time::Duration;
 /// use raft_node::client::{Channel, ChannelEvent, Greeting};
 /// use raft_node::kv::{Command, Operation};
 /// use raft_node::model::StartNumber;
+/// use raft_node::wire::FillEnd;
 ///
-/// let mut stream = TcpStream::connect("127.0.0.1:3111")?;
+/// let address = "127.0.0.1:3111";
+/// # let address = lone_node::start().0;
+/// let mut stream = TcpStream::connect(address)?;
 /// stream.set_nonblocking(true)?;
 /// let mut channel = Channel::new(&Greeting::new(None, StartNumber(7)), None);
 /// let operation = Operation::Put { key: b"k", value: b"v" };
 /// channel.change(1, Duration::from_secs(5), &Command::Change { session: None, operation });
-/// while channel.has_output() {
+/// let reply = 'replied: loop {
+///     // A loop over many sockets waits until one of them is ready.
+///     std::thread::sleep(Duration::from_millis(1));
 ///     channel.write_to(&mut stream)?;
-/// }
-/// channel.read_from(&mut stream, 64 << 10)?;
-/// while let Some(event) = channel.next_event()? {
-///     if let ChannelEvent::Reply(reply) = event {
-///         println!("{}: {:?}", reply.id, reply.body);
+///     assert_ne!(channel.read_from(&mut stream, 64 << 10)?, FillEnd::Closed);
+///     while let Some(event) = channel.next_event()? {
+///         if let ChannelEvent::Reply(reply) = event {
+///             break 'replied reply;
+///         }
 ///     }
-/// }
+/// };
+/// assert_eq!(reply.id, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

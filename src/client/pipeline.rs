@@ -28,11 +28,14 @@ const MOST_BYTES: usize = 1 << 20;
 /// next one, and yet each change is carried out exactly once. Changes that are under way at the
 /// same time may take effect in any order.
 ///
-/// ```no_run
+/// ```
+/// # mod lone_node { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lone_node/mod.rs")); }
 /// use raft_node::client::{Endpoint, Options, Pipeline};
 /// use raft_node::kv::Operation;
 ///
-/// let options = Options::new(vec![Endpoint::parse("127.0.0.1:3111")?]);
+/// let endpoint = Endpoint::parse("127.0.0.1:3111")?;
+/// # let endpoint = Endpoint::parse(&lone_node::start().0.to_string())?;
+/// let options = Options::new(vec![endpoint]);
 /// let mut pipeline = Pipeline::open(options, b"loader-1")?;
 /// for number in 0..1000 {
 ///     let (key, value) = (format!("key:{number}"), number.to_string());

@@ -3,7 +3,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::fake::{FakeNode, Reaction, done, encoded, endpoint, options, refused, seen};
+use super::fake::{FakeNode, Reaction};
+use super::parts::{done, encoded, endpoint, options, refused, seen};
 use crate::client::finder::Step;
 use crate::client::{AttemptResult, Client, Doubt, Failure, Options, Reason, Swap, Value, survey};
 use crate::kv::{Answer, Command, Expected, Found, Item, Query, Refusal, Scan, SessionState};

@@ -1,163 +1,23 @@
 //! The rules of one request, told what happens without any socket.
 
-use std::io;
 use std::time::Duration;
 
-use super::fake::{encoded, endpoint};
+use super::asked::{
+    Asked, PUT, TIMEOUT, asked, asked_with, cut, nobody_listens, numbered_write, read, write,
+};
+use super::parts::endpoint;
 use crate::client::{
-    Ask, AttemptResult, Call, Channel, Doubt, Event, Failure, Finder, Greeting, Lost, Next,
-    Numbering, Options, Reason, Seen, Session, Unopened,
+    Ask, AttemptResult, Call, Channel, Doubt, Event, Failure, Greeting, Lost, Next, Numbering,
+    Reason, Seen, Session, Unopened,
 };
-use crate::kv::{Answer, Command, Operation, Query, Refusal, SessionState};
-use crate::model::{Index, LogId, LogTime, NodeId, StartNumber, Term, Time};
+use crate::kv::{Answer, Command, Query, Refusal, SessionState};
+use crate::model::{Index, LogTime, StartNumber};
 use crate::wire::{
-    Consistency, FrameReader, HelloRefusal, Incoming, LeaderHint, RefusalCode, ReplyBody, Request,
-    RequestBody,
+    Consistency, FrameReader, HelloRefusal, Incoming, RefusalCode, ReplyBody, Request, RequestBody,
 };
 
-const PUT: Operation<'static> = Operation::Put { key: b"k", value: b"v" };
-const TIMEOUT: Duration = Duration::from_secs(6);
+/// What one node gets of the time, where others could be asked.
 const SHARE: Duration = Duration::from_secs(2);
-
-/// Nodes at the ports 1 to 3, asked in this order, and a request to them.
-struct Asked {
-    options: Options,
-    finder: Finder,
-    now: Time,
-    deadline: Time,
-    call: Call,
-    next: Next,
-}
-
-fn asked(ask: Ask) -> Asked {
-    asked_with(ask, |_| {})
-}
-
-fn asked_with(ask: Ask, change: impl FnOnce(&mut Options)) -> Asked {
-    let mut options = Options { timeout: TIMEOUT, ..Options::new((1..=3).map(endpoint).collect()) };
-    change(&mut options);
-    let mut finder = Finder::new(options.endpoints.clone(), options.fixed, 0);
-    let now = Time::from_nanos(1_000_000);
-    let (call, next) = Call::begin(ask, &options, &mut finder, now);
-    Asked { deadline: now + options.timeout, options, finder, now, call, next }
-}
-
-impl Asked {
-    fn happens(&mut self, event: Event) {
-        self.next = self.call.handle(&mut self.finder, self.now, event);
-    }
-
-    /// The node that is to be connected to now.
-    #[track_caller]
-    fn connects_to(&self) -> u16 {
-        match &self.next {
-            Next::Connect { endpoint, .. } => endpoint.address.port,
-            other => panic!("no connection, but {other:?}"),
-        }
-    }
-
-    /// Sends it to the node whose turn it is. Gives its port.
-    #[track_caller]
-    fn sends_to(&mut self) -> u16 {
-        let port = self.connects_to();
-        self.happens(Event::Connected);
-        assert!(matches!(self.next, Next::Send { .. }), "{:?}", self.next);
-        port
-    }
-
-    fn is_refused(&mut self, code: RefusalCode) {
-        self.is_referred(code, None);
-    }
-
-    /// Refused by a node that names the leader of a term.
-    fn is_referred(&mut self, code: RefusalCode, leader: Option<(u64, u16)>) {
-        let leader = leader.map(|(term, port)| LeaderHint {
-            id: NodeId::new(2).unwrap(),
-            term: Term(term),
-            address: format!("127.0.0.1:{port}"),
-        });
-        let text = code.meaning().to_owned();
-        self.happens(Event::Replied(ReplyBody::Refused { code, leader, text }));
-    }
-
-    fn is_answered(&mut self, answer: &Answer<'_>) {
-        let at = LogId::new(Term(3), Index(5));
-        self.happens(Event::Replied(ReplyBody::Done { at, answer: encoded(answer) }));
-    }
-
-    fn until(&self) -> Option<Time> {
-        match self.next {
-            Next::Connect { until, .. } | Next::Send { until } | Next::Pause { until } => {
-                Some(until)
-            }
-            Next::End(_) => None,
-        }
-    }
-
-    /// Lets the time pass until something is due. Gives how long that is.
-    #[track_caller]
-    fn waits(&mut self) -> Duration {
-        let until = self.until().expect("it goes on");
-        let waited = until.since(self.now);
-        self.now = until;
-        self.happens(Event::TimePassed);
-        waited
-    }
-
-    #[track_caller]
-    fn is_done(self) -> ReplyBody {
-        match self.next {
-            Next::End(Ok(body)) => body,
-            other => panic!("not done: {other:?}"),
-        }
-    }
-
-    #[track_caller]
-    fn is_failed(self) -> Failure {
-        match self.next {
-            Next::End(Err(failure)) => failure,
-            other => panic!("no failure: {other:?}"),
-        }
-    }
-
-    #[track_caller]
-    fn reason(self) -> Reason {
-        match self.is_failed() {
-            Failure::Refused(refused) => refused.reason,
-            Failure::Unknown(unknown) => panic!("not known: {unknown}"),
-        }
-    }
-
-    #[track_caller]
-    fn doubt(self) -> Doubt {
-        match self.is_failed() {
-            Failure::Unknown(unknown) => unknown.doubt,
-            Failure::Refused(refused) => panic!("refused: {refused}"),
-        }
-    }
-}
-
-fn write() -> Ask {
-    Numbering::default().change(PUT).unwrap()
-}
-
-fn numbered_write() -> Ask {
-    let mut numbering = Numbering::default();
-    numbering.begin(Session::new(b"s", LogTime(77)));
-    numbering.change(PUT).unwrap()
-}
-
-fn read() -> Ask {
-    Ask::query(&Query::Get { keys: vec![b"k"] }, Consistency::Linearizable).unwrap()
-}
-
-fn cut() -> Event {
-    Event::Lost(Lost::Cut)
-}
-
-fn nobody_listens() -> Event {
-    Event::Unopened(Unopened::Unreachable(io::Error::from(io::ErrorKind::ConnectionRefused)))
-}
 
 /// What the call sends, as a node reads it.
 fn sent(call: &Call) -> Request {
@@ -192,7 +52,7 @@ fn the_first_answer_ends_it() {
     let mut write = asked(write());
     assert_eq!(write.sends_to(), 1);
     write.is_answered(&Answer::Put { version: 1 });
-    assert!(matches!(write.is_done(), ReplyBody::Done { .. }));
+    assert!(matches!(write.done(), ReplyBody::Done { .. }));
 }
 
 #[test]
@@ -273,7 +133,7 @@ fn a_busy_node_is_asked_again_after_pauses_that_grow() {
         }
         assert_eq!(write.sends_to(), 1);
         write.is_answered(&Answer::Put { version: 1 });
-        write.is_done();
+        write.done();
     }
 }
 
@@ -311,7 +171,7 @@ fn a_write_that_was_never_sent_goes_to_the_next_node() {
     write.waits();
     assert_eq!(write.sends_to(), 3);
     write.is_answered(&Answer::Put { version: 1 });
-    write.is_done();
+    write.done();
 }
 
 #[test]
@@ -364,7 +224,7 @@ fn a_numbered_write_is_sent_again_whatever_became_of_it() {
     assert_eq!(write.sends_to(), 1);
     assert_eq!(sent(&write.call).body, first, "the same bytes each time");
     write.is_answered(&Answer::Put { version: 1 });
-    write.is_done();
+    write.done();
 }
 
 #[test]
@@ -441,7 +301,7 @@ fn a_read_is_asked_elsewhere_and_without_an_answer_nothing_was_changed() {
     question.sends_to();
     question.waits();
     assert_eq!(question.now, question.deadline);
-    let failure = question.is_failed();
+    let failure = question.failure();
     assert_eq!(failure.tried().len(), 3, "one line for each node");
     let Failure::Refused(refused) = failure else { panic!("it changes nothing") };
     assert_eq!(refused.reason, Reason::TimedOut(TIMEOUT));
@@ -486,7 +346,7 @@ fn a_door_that_stays_shut_is_named() {
             _ => drop(write.waits()),
         }
     }
-    let failure = write.is_failed();
+    let failure = write.failure();
     assert!(failure.tried().iter().all(|attempt| {
         attempt.result == AttemptResult::Unwelcome("another cluster".to_owned())
     }));
@@ -503,7 +363,7 @@ fn an_answer_of_another_kind_is_unknown_for_a_write_and_refused_for_a_read() {
     let mut question = asked(read());
     question.sends_to();
     question.is_answered(&Answer::Put { version: 1 });
-    let failure = question.is_failed();
+    let failure = question.failure();
     assert!(failure.is_unreadable());
     assert!(matches!(failure, Failure::Refused(_)));
 }
@@ -553,177 +413,4 @@ fn a_number_that_was_given_is_used_once_and_keeps_what_the_session_remembers() {
 fn how_a_session_stands_is_always_asked_as_of_now() {
     assert!(!Session::ask(b"s").unwrap().is_for_any());
     assert!(Session::ask(b"").is_err());
-}
-
-mod adversary {
-    //! Whatever happens, in whatever order.
-
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[derive(Clone, Copy, Debug)]
-    struct Whim {
-        what: u8,
-        code: u8,
-        port: u16,
-        term: u64,
-        /// How much of the time that is given passes before.
-        after: u8,
-    }
-
-    fn whims() -> impl Strategy<Value = Vec<Whim>> {
-        let whim = (any::<u8>(), any::<u8>(), 1..6_u16, 0..5_u64, any::<u8>())
-            .prop_map(|(what, code, port, term, after)| Whim { what, code, port, term, after });
-        vec(whim, 1..60)
-    }
-
-    fn asks() -> impl Strategy<Value = Ask> {
-        prop_oneof![
-            3 => Just(write()),
-            3 => Just(numbered_write()),
-            1 => Just(read()),
-            1 => Just(Ask::transfer(None)),
-            1 => Just(Ask::status()),
-        ]
-    }
-
-    fn answers(whim: Whim) -> Answer<'static> {
-        let refusals = [
-            Refusal::NotANumber,
-            Refusal::SessionForgotten,
-            Refusal::AboveWindow { lowest: 1 },
-            Refusal::SessionInUse { opened_at: LogTime(1) },
-        ];
-        match refusals.get(usize::from(whim.code % 8)) {
-            Some(refusal) => Answer::Refused(*refusal),
-            None => Answer::Put { version: 1 },
-        }
-    }
-
-    /// What has become of the attempts, seen from outside.
-    #[derive(Default, Debug)]
-    struct Truth {
-        sent: usize,
-        /// So many attempts may have taken effect, or may yet.
-        may_have: usize,
-        /// The store has decided.
-        decided: bool,
-        forgotten: bool,
-    }
-
-    impl Truth {
-        /// An answer to what was sent.
-        fn reply(&mut self, whim: Whim) -> Event {
-            let refused = |code| {
-                let leader = (whim.port < 5).then(|| LeaderHint {
-                    id: NodeId::new(2).unwrap(),
-                    term: Term(whim.term),
-                    address: format!("127.0.0.1:{}", whim.port),
-                });
-                Event::Replied(ReplyBody::Refused { code, leader, text: String::new() })
-            };
-            match whim.what % 16 {
-                0..8 => {
-                    let codes = RefusalCode::ALL;
-                    return refused(codes[usize::from(whim.code) % codes.len()]);
-                }
-                8 => {
-                    let answer = answers(whim);
-                    match answer {
-                        Answer::Refused(Refusal::SessionForgotten) => self.forgotten = true,
-                        Answer::Refused(Refusal::NotANumber) => self.decided = true,
-                        Answer::Refused(_) => {}
-                        _ => self.may_have += 1,
-                    }
-                    let at = LogId::new(Term(1), Index(1));
-                    return Event::Replied(ReplyBody::Done { at, answer: encoded(&answer) });
-                }
-                _ => self.may_have += 1,
-            }
-            match whim.what % 16 {
-                9 => Event::Replied(ReplyBody::Pong),
-                10..12 => Event::Replied(ReplyBody::Unknown { text: String::new() }),
-                12 => Event::Lost(Lost::Goodbye("stopping".to_owned())),
-                13 => Event::TimePassed,
-                _ => cut(),
-            }
-        }
-    }
-
-    fn at_the_door(whim: Whim) -> Event {
-        match whim.what % 8 {
-            0 => nobody_listens(),
-            1 => Event::TimePassed,
-            2 => Event::Unopened(Unopened::Refused {
-                code: HelloRefusal::ALL[usize::from(whim.code) % HelloRefusal::ALL.len()],
-                text: String::new(),
-            }),
-            _ => Event::Connected,
-        }
-    }
-
-    fn run(ask: &Ask, mut asked: Asked, whims: &[Whim]) {
-        let mut truth = Truth::default();
-        let is_repeatable = ask.is_repeatable();
-        for (step, whim) in whims.iter().cycle().enumerate() {
-            assert!(step < 20_000, "it goes round in circles");
-            let Some(until) = asked.until() else { break };
-            assert!(asked.now <= until && until <= asked.deadline);
-            let event = match asked.next {
-                Next::Connect { .. } => at_the_door(*whim),
-                Next::Send { .. } => {
-                    truth.sent += 1;
-                    assert!(is_repeatable || truth.may_have == 0, "sent again: {truth:?}");
-                    truth.reply(*whim)
-                }
-                _ => Event::TimePassed,
-            };
-            asked.now = match event {
-                Event::TimePassed => until,
-                _ => asked.now + until.since(asked.now) * u32::from(whim.after) / 2550,
-            };
-            asked.happens(event);
-        }
-        let has_effect = ask.has_effect();
-        match asked.next {
-            Next::End(Err(Failure::Refused(refused))) => {
-                let nothing = truth.may_have == 0 || truth.decided || !has_effect;
-                assert!(nothing, "{} though {truth:?}", refused.reason);
-            }
-            Next::End(Err(Failure::Unknown(unknown))) => {
-                let open = has_effect && (truth.may_have > 0 || truth.forgotten);
-                assert!(open, "{} though {truth:?}", unknown.doubt);
-            }
-            Next::End(Ok(_)) => assert!(truth.sent > 0),
-            other => panic!("it hasn't ended: {other:?}"),
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_happens_it_ends_in_time_is_not_sent_twice_and_tells_the_truth(
-            ask in asks(),
-            timeout_ms in 1..8_000_u64,
-            patient in any::<bool>(),
-            fixed in any::<bool>(),
-            nodes in 1..4_u16,
-            seed in any::<u64>(),
-            whims in whims(),
-        ) {
-            let options = Options {
-                endpoints: (1..=nodes).map(endpoint).collect(),
-                timeout: Duration::from_millis(timeout_ms),
-                patient,
-                fixed,
-                ..Options::new(vec![endpoint(1)])
-            };
-            let mut finder = Finder::new(options.endpoints.clone(), fixed, seed);
-            let now = Time::from_nanos(seed >> 8);
-            let (call, next) = Call::begin(ask.clone(), &options, &mut finder, now);
-            let deadline = now + options.timeout;
-            run(&ask, Asked { deadline, options, finder, now, call, next }, &whims);
-        }
-    }
 }

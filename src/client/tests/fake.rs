@@ -1,4 +1,4 @@
-//! A node that does what a test says.
+//! A node that does what a test says: the tests of raft-ctl have it, too.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -6,18 +6,13 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
-use crate::client::{Endpoint, Options};
-use crate::kv::Answer;
-use crate::model::{
-    Boot, Epoch, Incarnation, Index, LogId, LogTime, Member, NodeId, StartNumber, Term,
-};
-use crate::wire::{
-    FillEnd, FrameReader, Hello, HelloAnswer, HelloRefusal, Incoming, LeaderHint, PROTOCOL, Party,
-    RefusalCode, Reply, ReplyBody, Request, Verdict,
+use super::model::{Boot, Epoch, Incarnation, Index, LogId, Member, NodeId, StartNumber, Term};
+use super::wire::{
+    FillEnd, FrameReader, Hello, HelloAnswer, HelloRefusal, Incoming, PROTOCOL, Party, Reply,
+    ReplyBody, Request, Verdict,
 };
 
 /// What the node does with a request.
@@ -87,10 +82,6 @@ impl FakeNode {
         self.port
     }
 
-    pub(super) fn endpoint(&self) -> Endpoint {
-        endpoint(self.port)
-    }
-
     /// How many requests have come.
     pub(super) fn count(&self) -> usize {
         self.requests.lock().unwrap().len()
@@ -115,16 +106,6 @@ impl Drop for FakeNode {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-pub(super) fn endpoint(port: u16) -> Endpoint {
-    Endpoint::parse(&format!("127.0.0.1:{port}")).unwrap()
-}
-
-/// For these nodes, in this order, trying for this long.
-pub(super) fn options(nodes: &[&FakeNode], timeout: Duration) -> Options {
-    let endpoints = nodes.iter().map(|node| node.endpoint()).collect();
-    Options { timeout, ..Options::new(endpoints) }
 }
 
 fn serve(
@@ -219,33 +200,4 @@ fn answer(hello: &Hello, refusal: Option<HelloRefusal>) -> HelloAnswer {
             }
         },
     }
-}
-
-pub(super) fn encoded(answer: &Answer<'_>) -> Bytes {
-    let mut bytes = Vec::new();
-    answer.encode(&mut bytes);
-    bytes.into()
-}
-
-pub(super) fn done(index: u64, answer: &Answer<'_>) -> Reaction {
-    let at = LogId::new(Term(3), Index(index));
-    Reaction::Reply(ReplyBody::Done { at, answer: encoded(answer) })
-}
-
-pub(super) fn seen(log_time: u64, answer: &Answer<'_>) -> Reaction {
-    Reaction::Reply(ReplyBody::Answer {
-        read_index: Index(9),
-        log_time: LogTime(log_time),
-        heard_ago: Some(Duration::ZERO),
-        answer: encoded(answer),
-    })
-}
-
-pub(super) fn refused(code: RefusalCode, leader: Option<(u64, u16)>) -> Reaction {
-    let leader = leader.map(|(term, port)| LeaderHint {
-        id: NodeId::new(2).unwrap(),
-        term: Term(term),
-        address: format!("127.0.0.1:{port}"),
-    });
-    Reaction::Reply(ReplyBody::Refused { code, leader, text: code.meaning().to_owned() })
 }

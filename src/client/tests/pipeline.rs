@@ -2,10 +2,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::fake::{FakeNode, Reaction, done, options, refused, seen};
+use super::fake::{FakeNode, Reaction};
+use super::parts::{done, options, refused, seen};
 use crate::client::{Failure, Pipeline, Ticket};
 use crate::kv::{Answer, Command, Operation, Refusal, SESSION_WINDOW};
-use crate::wire::{RefusalCode, Request, RequestBody};
+use crate::wire::{RefusalCode, ReplyBody, Request, RequestBody};
 
 /// The number of a change in its session.
 fn number(request: &Request) -> Option<u64> {
@@ -202,4 +203,27 @@ fn a_change_that_no_frame_can_hold_is_refused_and_the_others_are_done() {
         outcomes.insert(ticket, result.is_ok());
     }
     assert_eq!(outcomes, BTreeMap::from([(refused, false), (done, true)]));
+}
+
+#[test]
+fn a_change_that_is_refused_after_it_may_have_arrived_is_unknown() {
+    let mut seen_before = BTreeSet::new();
+    let node = FakeNode::start(move |request| match number(request) {
+        // Refused for a moment, and then for good: it certainly had no effect.
+        Some(1) if seen_before.insert(1) => refused(RefusalCode::Busy, None),
+        // Nobody knows, and then it is refused for good.
+        Some(2) if seen_before.insert(2) => {
+            Reaction::Reply(ReplyBody::Unknown { text: "stepped down".to_owned() })
+        }
+        Some(3) if seen_before.insert(3) => Reaction::Cut,
+        Some(_) => refused(RefusalCode::TooLarge, None),
+        None => session_reaction(request),
+    });
+    let mut pipeline = Pipeline::open(options(&[&node], Duration::from_secs(5)), b"p").unwrap();
+    for is_unknown in [false, true, true] {
+        put(&mut pipeline, 1).unwrap();
+        let (ticket, result) = pipeline.receive().unwrap().unwrap();
+        let failure = result.unwrap_err();
+        assert_eq!(matches!(failure, Failure::Unknown(_)), is_unknown, "{ticket:?}: {failure}");
+    }
 }

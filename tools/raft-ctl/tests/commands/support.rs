@@ -1,10 +1,9 @@
 //! A cluster of one node in this process, with the real store behind it, and the program run
 //! against it.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::io::Write;
 use std::process::{Command as Process, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -12,13 +11,19 @@ use bytes::{Bytes, BytesMut};
 use raft_node::kv::{Applied, Machine, check_command};
 use raft_node::model::{
     Boot, ClusterId, Configuration, EntryHeader, EntryKind, EntryRef, Epoch, Incarnation, Index,
-    LogId, LogTime, Member, NodeId, Seat, Standing, StartNumber, Term,
+    LogId, LogTime, Member, NodeId, Seat, Standing, Term,
 };
 use raft_node::wire::{
-    FillEnd, FrameReader, Hello, HelloAnswer, HelloRefusal, Incoming, PROTOCOL, Party, PeerReport,
-    RefusalCode, Reply, ReplyBody, Request, RequestBody, StatusReply, StatusRole, StorageKind,
-    Verdict,
+    HelloRefusal, PeerReport, RefusalCode, ReplyBody, Request, RequestBody, StatusReply,
+    StatusRole, StorageKind,
 };
+use raft_node::{model, wire};
+
+#[expect(dead_code, reason = "the client's own tests need more of it")]
+#[path = "../../../../src/client/tests/fake.rs"]
+mod fake;
+
+use fake::{FakeNode, Reaction};
 
 /// What the node does instead of what it should.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,28 +42,27 @@ pub(crate) enum Mood {
 /// A cluster of one node.
 pub(crate) struct FakeCluster {
     pub(crate) port: u16,
+    _node: FakeNode,
 }
 
 struct State {
     mood: Mood,
-    port: u16,
+    /// Known once the node listens.
+    port: Arc<OnceLock<u16>>,
     machine: Machine,
     index: u64,
 }
 
 impl FakeCluster {
     pub(crate) fn start(mood: Mood) -> FakeCluster {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let state = State { mood, port, machine: Machine::new(), index: 0 };
-        let state = Arc::new(Mutex::new(state));
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (stream, state) = (stream.unwrap(), Arc::clone(&state));
-                thread::spawn(move || serve(stream, &state));
-            }
-        });
-        FakeCluster { port }
+        let port: Arc<OnceLock<u16>> = Arc::default();
+        let machine = Machine::new();
+        let mut state = State { mood, port: Arc::clone(&port), machine, index: 0 };
+        let node = match mood {
+            Mood::Unwelcoming(code) => FakeNode::refusing(code),
+            _ => FakeNode::start(move |request| state.answer(request)),
+        };
+        FakeCluster { port: *port.get_or_init(|| node.port()), _node: node }
     }
 
     /// Runs the program against this cluster.
@@ -115,77 +119,8 @@ pub(crate) fn raft_ctl(arguments: &[&str], input: &[u8]) -> Ran {
     }
 }
 
-fn serve(mut stream: TcpStream, state: &Mutex<State>) {
-    let mut reader = FrameReader::accepting();
-    let mut greeted = false;
-    loop {
-        let mut once = Once(&mut stream, false);
-        match reader.fill(&mut once, 64 << 10) {
-            Ok(filled) if filled.end != FillEnd::Closed => {}
-            _ => return,
-        }
-        if !greeted {
-            let Some(hello) = reader.hello().unwrap() else { continue };
-            let mut out = BytesMut::new();
-            answer(&hello, state.lock().unwrap().mood).encode(&mut out);
-            stream.write_all(&out).unwrap();
-            greeted = true;
-        }
-        let mut out = BytesMut::new();
-        while let Some(frame) = reader.frame().unwrap() {
-            let Incoming::Request(request) = frame.decode().unwrap() else { panic!("no request") };
-            let id = request.id;
-            match state.lock().unwrap().answer(request) {
-                Some(body) => Reply { id, body }.encode(&mut out),
-                None => return,
-            }
-        }
-        if stream.write_all(&out).is_err() {
-            return;
-        }
-    }
-}
-
-struct Once<'a>(&'a mut TcpStream, bool);
-
-impl Read for Once<'_> {
-    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
-        if std::mem::replace(&mut self.1, true) {
-            return Err(std::io::Error::from(std::io::ErrorKind::WouldBlock));
-        }
-        self.0.read(room)
-    }
-}
-
 pub(crate) fn member(id: u16) -> Member {
     Member { id: NodeId::new(id).unwrap(), incarnation: Incarnation(u128::from(id)) }
-}
-
-fn answer(hello: &Hello, mood: Mood) -> HelloAnswer {
-    HelloAnswer {
-        party: Party {
-            protocol: PROTOCOL,
-            features: hello.party.features,
-            cluster: Some(ClusterId(0x6f1d_2c00 << 96)),
-            epoch: Epoch(1),
-            member: Some(member(1)),
-            boot: Boot(1),
-            start: StartNumber(1),
-            term: Term(7),
-            last: LogId::ORIGIN,
-            nodes_hash: 0,
-            cluster_name: "raft".to_owned(),
-            address: String::new(),
-        },
-        to: hello.to,
-        purpose: hello.purpose,
-        verdict: match mood {
-            Mood::Unwelcoming(code) => {
-                Verdict::Refused { code, index: Index(0), text: code.meaning().to_owned() }
-            }
-            _ => Verdict::Accepted { protocol: 1, feature_level: 1 },
-        },
-    }
 }
 
 /// The log time of an entry: a second apart, from a Monday on.
@@ -194,20 +129,16 @@ fn time(index: u64) -> LogTime {
 }
 
 impl State {
-    /// `None` closes the connection.
-    fn answer(&mut self, request: Request) -> Option<ReplyBody> {
-        match (self.mood, &request.body) {
-            (_, RequestBody::Status) => return Some(ReplyBody::Status(Box::new(self.status()))),
-            (Mood::Refusing(code), _) => return Some(refusal(code)),
-            (Mood::Forming, _) => return Some(refusal(RefusalCode::NotFormed)),
-            (Mood::Cutting, RequestBody::Write(_)) => return None,
-            _ => {}
-        }
-        Some(match request.body {
-            RequestBody::Write(command) => self.write(&command),
-            RequestBody::Read { query, .. } => {
+    fn answer(&mut self, request: &Request) -> Reaction {
+        Reaction::Reply(match (self.mood, &request.body) {
+            (_, RequestBody::Status) => ReplyBody::Status(Box::new(self.status())),
+            (Mood::Refusing(code), _) => refusal(code),
+            (Mood::Forming, _) => refusal(RefusalCode::NotFormed),
+            (Mood::Cutting, RequestBody::Write(_)) => return Reaction::Cut,
+            (_, RequestBody::Write(command)) => self.write(command),
+            (_, RequestBody::Read { query, .. }) => {
                 let mut out = BytesMut::new();
-                self.machine.query(&query, &mut out).unwrap();
+                self.machine.query(query, &mut out).unwrap();
                 ReplyBody::Answer {
                     read_index: Index(self.index),
                     log_time: time(self.index + 1),
@@ -215,11 +146,11 @@ impl State {
                     answer: out.freeze(),
                 }
             }
-            RequestBody::Transfer(to) => ReplyBody::Transferred {
+            (_, RequestBody::Transfer(to)) => ReplyBody::Transferred {
                 leader: to.unwrap_or(NodeId::new(2).unwrap()),
                 term: Term(8),
             },
-            RequestBody::Ping | RequestBody::Status => ReplyBody::Pong,
+            (_, RequestBody::Ping) => ReplyBody::Pong,
         })
     }
 
@@ -243,6 +174,7 @@ impl State {
     }
 
     fn status(&self) -> StatusReply {
+        let address = format!("127.0.0.1:{}", self.port.get().unwrap());
         let forming = self.mood == Mood::Forming;
         let leads = matches!(self.mood, Mood::Good | Mood::Cutting);
         let index = Index(self.index);
@@ -250,13 +182,13 @@ impl State {
             id: NodeId::new(1).unwrap(),
             incarnation: Some(Incarnation(1)),
             standing: Standing::Voter,
-            address: format!("127.0.0.1:{}", self.port),
+            address: address.clone(),
         };
         let seats = if forming { Vec::new() } else { vec![seat] };
         StatusReply {
             node: member(1),
             label: "A".to_owned(),
-            address: format!("127.0.0.1:{}", self.port),
+            address,
             version: "0.1.0".to_owned(),
             boot: Boot(3),
             uptime: Duration::from_secs(3600),

@@ -249,6 +249,9 @@ impl State {
 
     /// Whether so many more bytes have no room.
     pub(super) fn has_no_room(&mut self, more: u64) -> bool {
+        if self.faults.capacity_bytes < u64::MAX {
+            self.collect();
+        }
         let no_room = self.chance.hits(self.faults.no_space)
             || self.used_bytes().saturating_add(more) > self.faults.capacity_bytes;
         if no_room {

@@ -93,7 +93,14 @@ impl Log for Writer {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let Some(event) = record.args().as_str() else { return };
+        let text;
+        let event = match record.args().as_str() {
+            Some(event) => event,
+            None => {
+                text = record.args().to_string();
+                text.as_str()
+            }
+        };
         PAGE.with_borrow_mut(|page| {
             let mut pairs = Pairs::default();
             if page.keeps_lines {

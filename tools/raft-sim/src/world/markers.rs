@@ -14,7 +14,6 @@ const MARKERS: &[(&str, &str, &str)] = &[
     ("leader_lost", "", "loses sight of its leader"),
     ("log_end_replaced", "", "replaces the end of its log"),
     ("transfer", "", "hands leadership over"),
-    ("configuration", "", "takes on other members"),
     ("voted", "", "votes for another"),
     ("message_dropped", "asks for a vote while a leader is heard", "refuses a vote while led"),
     ("message_dropped", "can't take over", "is asked to take over and can't"),

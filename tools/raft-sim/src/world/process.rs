@@ -54,7 +54,7 @@ impl World {
         self.note(Some(machine), || "starts".to_owned());
         let (store, report) = match opened {
             Ok(opened) => opened,
-            Err(exit) => return self.ended(machine, &exit),
+            Err(exit) => return self.ended_at(machine, &exit, at),
         };
         self.note_recovery(machine, &report);
         let host = &mut self.hosts[machine];
@@ -282,11 +282,16 @@ impl World {
 
     /// A process has ended by itself.
     pub(super) fn ended(&mut self, machine: usize, exit: &Exit) {
+        self.ended_at(machine, exit, self.hosts[machine].busy_until.max(self.now));
+    }
+
+    /// A process has ended by itself, when its disk had done what it had asked for until `at`.
+    fn ended_at(&mut self, machine: usize, exit: &Exit, at: u64) {
         self.note(Some(machine), || format!("ends with code {}: {exit}", exit.code()));
         let is_read_only = self.hosts[machine].disk.is_read_only();
         // Once all is well somebody looks after such machines.
         let is_mended = is_read_only && self.phase != Phase::Faulty;
-        self.drop_process(machine, if is_mended { Death::PowerCut } else { Death::Killed });
+        self.drop_process(machine, if is_mended { Death::PowerCut } else { Death::Killed }, at);
         let is_expected = self.is_expected(machine, exit);
         if !is_expected {
             let text = format!("node {} ends with code {}: {exit}", machine + 1, exit.code());
@@ -297,7 +302,7 @@ impl World {
             return;
         }
         let pause = self.random.spread(1_000_000, 2_000_000_000);
-        self.queue.push(self.now + pause, Event::Start { machine });
+        self.queue.push(at + pause, Event::Start { machine });
     }
 
     /// Whether what goes wrong in this world explains that a process ends so.
@@ -336,7 +341,7 @@ impl World {
         if self.seen[machine].leads.is_some() {
             journal::mark("world", "crashed as leader");
         }
-        self.drop_process(machine, death);
+        self.drop_process(machine, death, self.now);
     }
 
     /// Kills the process if it is still the one that was meant, and starts it again in a while.
@@ -346,7 +351,8 @@ impl World {
         }
     }
 
-    fn drop_process(&mut self, machine: usize, death: Death) {
+    /// The process is gone; its disk has done what was to be done until `at`.
+    fn drop_process(&mut self, machine: usize, death: Death, at: u64) {
         let now = self.now;
         let host = &mut self.hosts[machine];
         if death == Death::PowerCut {
@@ -356,9 +362,10 @@ impl World {
         host.drop_process();
         host.state = State::Off;
         match death {
-            Death::Killed => host.disk.process_crash(now),
-            Death::PowerCut => host.disk.power_cut(now),
+            Death::Killed => host.disk.process_crash(at),
+            Death::PowerCut => host.disk.power_cut(at),
         }
+        host.disk_until = at;
         self.seen[machine].end();
         let mut network = self.network.borrow_mut();
         network.process_gone(machine);

@@ -2,6 +2,7 @@
 
 mod faults;
 mod model;
+mod storage;
 
 use std::path::PathBuf;
 

@@ -215,3 +215,19 @@ fn syncs_of_two_files_end_in_any_order() {
     }
     assert_eq!(orders.len(), 2);
 }
+
+#[test]
+fn the_same_seed_gives_the_same_trace_and_another_gives_another() {
+    let trace = |seed| {
+        let disk = prepared(seed);
+        let file = disk.open(&path("a"), Access::Write).unwrap();
+        for byte in 0..50 {
+            file.write_at(u64::from(byte) * 90, &[byte; 300]).unwrap();
+            file.sync().unwrap();
+        }
+        disk.power_cut(disk.end() - 90);
+        (disk.trace(), disk.contents(&path("a"), true).unwrap())
+    };
+    assert_eq!(trace(5), trace(5));
+    assert_ne!(trace(5).0, trace(6).0);
+}
