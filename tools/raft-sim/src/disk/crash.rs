@@ -1,6 +1,6 @@
 //! The end of a process, and the end of the power.
 
-use super::file::{FileState, SECTOR};
+use super::file::{FileState, Page, SECTOR, sector_ranges};
 use super::journal::Undo;
 use super::marks::DiskMark;
 use super::names::Change;
@@ -149,6 +149,7 @@ impl State {
             lost |= kept != whole;
             let page = &mut file.pages[number as usize];
             page.write_back(kept);
+            self.garble(page, whole & !kept);
         }
         for page in &mut file.pages {
             page.drop_cache();
@@ -157,6 +158,21 @@ impl State {
         file.late_error = false;
         zero_behind(file);
         lost
+    }
+
+    /// The power went while the device wrote one of these sectors, which it has neither as it was
+    /// nor as it was to be.
+    fn garble(&mut self, page: &mut Page, unwritten: u8) {
+        if unwritten == 0 || !self.chance.hits(self.faults.garble) {
+            return;
+        }
+        self.marks.hit(DiskMark::SectorGarbled);
+        let first = unwritten & unwritten.wrapping_neg();
+        for range in sector_ranges(first) {
+            for byte in &mut page.device_mut()[range] {
+                *byte = self.chance.bits() as u8;
+            }
+        }
     }
 
     fn cut_directory(&mut self, at: usize, fate: Fate, lossy: &[u32]) {

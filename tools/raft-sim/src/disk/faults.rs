@@ -61,6 +61,8 @@ pub struct DiskFaults {
     pub no_space: u32,
     /// How many bytes the file system has.
     pub capacity_bytes: u64,
+    /// Pages not wholly written at a power cut of which one sector is left neither old nor new.
+    pub garble: u32,
     /// Operations at which a bit of a page on the device flips.
     pub rot: u32,
     /// Pages whose write lands at another page of the same file.
@@ -90,6 +92,7 @@ impl Default for DiskFaults {
             name_error: 0,
             no_space: 0,
             capacity_bytes: u64::MAX,
+            garble: 0,
             rot: 0,
             misdirect: 0,
             direct_reads: true,

@@ -36,6 +36,8 @@ marks! {
     PageLost,
     /// A power cut kept some sectors of a page and lost others.
     PageTorn,
+    /// A power cut left a sector neither old nor new.
+    SectorGarbled,
     /// A power cut kept a page that wasn't synced.
     PageKept,
     /// A power cut lost a change of names.

@@ -140,6 +140,9 @@ fn draw(scenario: &Scenario, random: &mut Random) -> DiskFaults {
         faults.stall = random.spread(10, 3000) as u32;
         faults.longest_stall_us = random.spread(200_000, 60_000_000);
     }
+    if scenario.has(Fault::PowerCuts) {
+        faults.garble = random.spread(10_000, 1_000_000) as u32;
+    }
     if scenario.has(Fault::DiskErrors) {
         let mut rate = || if random.permille(500) { random.spread(10, 2000) as u32 } else { 0 };
         faults.sync_keeps_cache = rate();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use raft_node::model::Index;
 
 use super::host::State;
+use super::invariants::Cluster;
 use super::process::Death;
 use super::queue::Event;
 use super::random::Random;
@@ -78,6 +79,7 @@ impl World {
         if self.phase != Phase::Faulty {
             return;
         }
+        self.look_at_leaders();
         let kinds = self.faults.kinds.clone();
         let Some(kind) = self.faults.random.pick(&kinds) else { return };
         let machine = self.faults.random.below(self.hosts.len() as u64) as usize;
@@ -105,6 +107,16 @@ impl World {
             }
             Fault::Stops => self.stop(machine),
             _ => {}
+        }
+    }
+
+    fn look_at_leaders(&mut self) {
+        let patience = self.scenario.election_timeout;
+        let servers = self.hosts.iter().filter_map(|host| host.server.as_ref());
+        let drivers = servers.filter_map(|server| server.driver());
+        let broken = drivers.filter_map(|driver| Cluster::leads_alone(driver, patience).err());
+        if let Some(text) = broken.collect::<Vec<_>>().pop() {
+            self.found(text);
         }
     }
 

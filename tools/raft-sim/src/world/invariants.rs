@@ -1,6 +1,7 @@
 //! What must hold of the cluster after every step. Only what a step has changed is looked at.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use raft_node::model::{Index, LogId, Member, Term, TermRun};
 use raft_node::node::driver::Driver;
@@ -124,6 +125,25 @@ impl Cluster {
         }
         seen.configuration = index;
         self.applied(driver, seen)
+    }
+
+    /// A leader isn't one for long when no quorum answers it. Looked at now and then.
+    pub(crate) fn leads_alone(driver: &Driver, patience: Duration) -> Result<(), Broken> {
+        let raft = driver.raft();
+        let Some(term) = raft.leads() else { return Ok(()) };
+        let status = raft.status();
+        let (_, members) = raft.configuration();
+        let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
+        let silent = voters().filter(|seat| {
+            let mut peers = status.peers.iter();
+            let peer = peers.find(|peer| Some(peer.member) == seat.member());
+            peer.and_then(|peer| peer.heard_ago).is_some_and(|ago| ago > 2 * patience)
+        });
+        let silent = silent.count();
+        if silent > voters().count() / 2 {
+            return Err(format!("{silent} voters are silent, and the leader of {term} leads on"));
+        }
+        Ok(())
     }
 
     fn elected(&mut self, driver: &Driver, term: Term) -> Result<(), Broken> {
