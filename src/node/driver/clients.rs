@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 
-use super::reads::Answerable;
+use crate::model::Time;
 
 /// The name of a client's connection. Names are never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -17,6 +17,16 @@ const MAX_UNANSWERED: usize = 4096;
 /// While more of a connection's replies aren't sent, no more of it is read and no query of it
 /// is answered.
 const UNSENT_BYTES: usize = 1 << 20;
+
+/// A query and who waits for its answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Ask {
+    pub(crate) client: ClientId,
+    /// The client's number of the request.
+    pub(crate) request: u64,
+    pub(crate) deadline: Time,
+    pub(crate) query: Bytes,
+}
 
 /// All clients.
 #[derive(Debug, Default)]
@@ -38,7 +48,7 @@ struct Client {
     unanswered: usize,
     unsent: usize,
     /// Queries that wait until the replies before them are sent.
-    parked: VecDeque<Answerable>,
+    parked: VecDeque<Ask>,
 }
 
 impl Clients {
@@ -103,19 +113,19 @@ impl Clients {
 
     /// Whether a query may be answered now. If not, it is kept until what the client hasn't got
     /// yet is sent; if the client is gone, it is dropped.
-    pub(crate) fn admit(&mut self, answerable: Answerable) -> Option<Answerable> {
-        let state = self.by_id.get_mut(&answerable.ask.client)?;
+    pub(crate) fn admit(&mut self, ask: Ask) -> Option<Ask> {
+        let state = self.by_id.get_mut(&ask.client)?;
         if state.unsent < UNSENT_BYTES && state.parked.is_empty() {
-            return Some(answerable);
+            return Some(ask);
         }
-        self.parked_bytes += answerable.ask.query.len();
-        state.parked.push_back(answerable);
+        self.parked_bytes += ask.query.len();
+        state.parked.push_back(ask);
         None
     }
 
     /// So many bytes of the client's replies were sent; gives back the queries that waited for
     /// that.
-    pub(crate) fn sent(&mut self, client: ClientId, bytes: usize) -> VecDeque<Answerable> {
+    pub(crate) fn sent(&mut self, client: ClientId, bytes: usize) -> VecDeque<Ask> {
         let Some(state) = self.by_id.get_mut(&client) else { return VecDeque::new() };
         state.unsent = state.unsent.saturating_sub(bytes);
         if state.unsent < UNSENT_BYTES / 2 {
@@ -143,6 +153,6 @@ impl Clients {
     }
 }
 
-fn bytes_of(parked: &VecDeque<Answerable>) -> usize {
-    parked.iter().map(|answerable| answerable.ask.query.len()).sum()
+fn bytes_of(parked: &VecDeque<Ask>) -> usize {
+    parked.iter().map(|ask| ask.query.len()).sum()
 }

@@ -315,8 +315,8 @@ impl Driver {
             DriverInput::ClientConnected(client) => self.clients.connect(client),
             DriverInput::Request { client, request } => self.request(client, request),
             DriverInput::ClientSent { client, bytes } => {
-                for answerable in self.clients.sent(client, bytes) {
-                    self.reads.push_answerable(answerable);
+                for ask in self.clients.sent(client, bytes) {
+                    self.reads.push_answerable(ask);
                 }
             }
             DriverInput::ClientGone(client) => self.clients.remove(client),

@@ -3,31 +3,11 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use bytes::Bytes;
-
-use super::clients::ClientId;
+use super::clients::Ask;
 use crate::model::{Index, Time};
 
 /// The most queries that wait for a round or for the state machine.
 const MAX_WAITING: usize = 1 << 16;
-
-/// A query and who waits for its answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Ask {
-    pub(crate) client: ClientId,
-    /// The client's number of the request.
-    pub(crate) request: u64,
-    pub(crate) deadline: Time,
-    pub(crate) query: Bytes,
-}
-
-/// A query that may be answered from the state machine as it is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Answerable {
-    pub(crate) ask: Ask,
-    /// The commit index that the answer is as new as.
-    pub(crate) read_index: Index,
-}
 
 /// Queries on their way. All that come in one turn are one read for the core.
 #[derive(Debug, Default)]
@@ -39,7 +19,8 @@ pub(crate) struct Reads {
     next: u64,
     /// Wait for the state machine to get to the index.
     confirmed: VecDeque<(Index, Vec<Ask>)>,
-    answerable: VecDeque<Answerable>,
+    /// May be answered from the state machine as it is.
+    answerable: VecDeque<Ask>,
     /// Used up lists, for the next turns.
     spare: Vec<Vec<Ask>>,
     waiting: usize,
@@ -92,10 +73,9 @@ impl Reads {
         while let Some((read_index, _)) = self.confirmed.front()
             && *read_index <= applied
         {
-            let (read_index, mut group) = self.confirmed.pop_front().expect("it was seen");
+            let (_, mut group) = self.confirmed.pop_front().expect("it was seen");
             self.waiting -= group.len();
-            let answerable = group.drain(..).map(|ask| Answerable { ask, read_index });
-            self.answerable.extend(answerable);
+            self.answerable.extend(group.drain(..));
             if self.spare.len() < 16 {
                 self.spare.push(group);
             }
@@ -103,15 +83,15 @@ impl Reads {
     }
 
     /// A query that waits for nothing any more.
-    pub(crate) fn push_answerable(&mut self, answerable: Answerable) {
-        self.bytes += answerable.ask.query.len();
-        self.answerable.push_back(answerable);
+    pub(crate) fn push_answerable(&mut self, ask: Ask) {
+        self.bytes += ask.query.len();
+        self.answerable.push_back(ask);
     }
 
-    pub(crate) fn pop_answerable(&mut self) -> Option<Answerable> {
-        let answerable = self.answerable.pop_front()?;
-        self.bytes -= answerable.ask.query.len();
-        Some(answerable)
+    pub(crate) fn pop_answerable(&mut self) -> Option<Ask> {
+        let ask = self.answerable.pop_front()?;
+        self.bytes -= ask.query.len();
+        Some(ask)
     }
 
     /// How many bytes of queries there are that aren't answered.
@@ -166,17 +146,18 @@ fn bytes_of(group: &[Ask]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::node::driver::ClientId;
 
     fn ask(request: u64, deadline: u64) -> Ask {
         let deadline = Time::from_nanos(deadline);
         Ask { client: ClientId(1), request, deadline, query: Bytes::new() }
     }
 
-    fn requests(reads: &mut Reads) -> Vec<(u64, u64)> {
-        let next = || reads.pop_answerable();
-        let answered = std::iter::from_fn(next);
-        answered.map(|read| (read.ask.request, read.read_index.0)).collect()
+    fn requests(reads: &mut Reads) -> Vec<u64> {
+        std::iter::from_fn(|| reads.pop_answerable()).map(|ask| ask.request).collect()
     }
 
     #[test]
@@ -193,9 +174,9 @@ mod tests {
         assert!(!reads.has_answerable());
         reads.confirm(second, Index(9));
         reads.applied(Index(7));
-        assert_eq!(requests(&mut reads), [(1, 7), (2, 7)]);
+        assert_eq!(requests(&mut reads), [1, 2]);
         reads.applied(Index(20));
-        assert_eq!(requests(&mut reads), [(3, 9)]);
+        assert_eq!(requests(&mut reads), [3]);
         assert_eq!(reads.unanswered(), 0);
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+use super::clients::Ask;
 use super::proposals::{Proposal, Waiter};
-use super::reads::{Answerable, Ask};
 use super::{Asked, ClientId, Driver};
 use crate::kv::{Point, check_command};
 use crate::model::{BatchBuilder, EntryKind, LogId, Time};
@@ -96,10 +96,7 @@ impl Driver {
             return self.refuse(ask.client, ask.request, Refusal::Busy);
         }
         match consistency {
-            Consistency::Stale => {
-                let read_index = self.applying.applied();
-                self.reads.push_answerable(Answerable { ask, read_index });
-            }
+            Consistency::Stale => self.reads.push_answerable(ask),
             // A round to a quorum promises more than a lease does.
             Consistency::Linearizable | Consistency::Lease if self.stopping.is_stopping() => {
                 self.refuse_stopping(ask.client, ask.request);
@@ -113,9 +110,11 @@ impl Driver {
     }
 
     /// Answers a query from the state machine as it is; tells how many bytes the reply has.
-    pub(super) fn answer(&mut self, answerable: Answerable) -> usize {
-        let Some(Answerable { ask, read_index }) = self.clients.admit(answerable) else { return 0 };
+    pub(super) fn answer(&mut self, ask: Ask) -> usize {
+        let Some(ask) = self.clients.admit(ask) else { return 0 };
         let (machine, raft) = (&self.machine, &self.raft);
+        // Not the index that the query waited for: the machine may have gone on since.
+        let read_index = machine.applied().index;
         let mut length = 0;
         self.clients.reply(ask.client, |out| {
             let start = out.len();

@@ -225,9 +225,9 @@ impl Driver {
         let mut answered = false;
         while self.budget.answers > 0
             && self.budget.answer_bytes > 0
-            && let Some(answerable) = self.reads.pop_answerable()
+            && let Some(ask) = self.reads.pop_answerable()
         {
-            let bytes = self.answer(answerable);
+            let bytes = self.answer(ask);
             self.budget.answers -= 1;
             self.budget.answer_bytes = self.budget.answer_bytes.saturating_sub(bytes);
             answered = true;

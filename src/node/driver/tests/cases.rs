@@ -122,6 +122,22 @@ fn a_read_never_shows_less_than_what_was_done_before_it() {
 }
 
 #[test]
+fn an_answer_shows_nothing_behind_the_index_that_it_tells() {
+    let mut cluster = Cluster::new(Shape { nodes: 1, ..Shape::default() });
+    let leader = cluster.elect();
+    let first = cluster.put(leader, "k", "v");
+    cluster.wait_for(first);
+    for consistency in [Consistency::Stale, Consistency::Linearizable] {
+        // The machine goes on in the turn in which the query is answered.
+        cluster.put(leader, "k", "w");
+        let get = cluster.get(leader, "k", consistency);
+        cluster.wait_for(get);
+        let (read_index, written) = cluster.indexes(get);
+        assert!(written <= read_index, "written at {written}, read at {read_index}");
+    }
+}
+
+#[test]
 fn a_deposed_leader_that_does_not_know_it_answers_no_read() {
     let mut cluster = Cluster::new(Shape::default());
     let old = cluster.elect();

@@ -464,6 +464,15 @@ impl Cluster {
         self.outcome(request).expect("there is a reply")
     }
 
+    /// The index that the answer to a get tells, and the one at which what it shows was written.
+    pub(super) fn indexes(&self, request: u64) -> (Index, Index) {
+        let ReplyBody::Answer { read_index, answer, .. } = &self.replies[&request].body else {
+            panic!("it was a read that was answered")
+        };
+        let Ok(Answer::Values(items)) = Answer::decode(answer) else { panic!("it was a get") };
+        (*read_index, items[0].expect("the key is there").mod_index)
+    }
+
     /// Who leads the latest term, once somebody does.
     pub(super) fn leader(&self) -> Option<u16> {
         let leads = |(number, node): (&u16, &Node)| Some((node.driver.raft().leads()?, *number));

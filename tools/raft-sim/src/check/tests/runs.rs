@@ -55,6 +55,9 @@ fn run(seed: u64, count: u64, keys: u64, bug: Bug) -> Verdict {
     let has_doubts = bug != Bug::Twice;
     let mut bug = bug;
     for index in 1..=count {
+        if index == count / 4 {
+            old = records.clone();
+        }
         let point = index * 100;
         let from = point - random.random_range(0..100);
         let to = point + random.random_range(0..400);
@@ -85,9 +88,6 @@ fn run(seed: u64, count: u64, keys: u64, bug: Bug) -> Verdict {
                 bug = Bug::None;
                 records.insert(key.clone(), old[&key].clone());
             }
-        }
-        if index == count / 4 {
-            old = records.clone();
         }
         let value = format!("v{index}");
         let operation = match number % 2 {
