@@ -150,6 +150,13 @@ impl Log {
         self.given.as_ref().map(|(_, since)| now.since(*since))
     }
 
+    /// What the log thread has counts as given to it now.
+    pub(crate) fn give_time(&mut self, now: Time) {
+        if let Some((_, since)) = &mut self.given {
+            *since = now;
+        }
+    }
+
     /// How long there has been something to write that isn't written, for want of time or room.
     pub(crate) fn stuck_for(&self, now: Time) -> Option<Duration> {
         let full = self.full_since.map(|since| now.since(since));
