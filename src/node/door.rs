@@ -87,6 +87,36 @@ struct Level {
     boot: Boot,
 }
 
+impl Level {
+    /// Whether the member still has this.
+    fn judge(&self, member: Member, party: &Party) -> Result<(), Refused> {
+        let last = party.last.index;
+        let lost = if party.boot < self.boot {
+            Some(format!("it was started {} times, and says {}", self.boot, party.boot))
+        } else if self.matched == Index::ZERO {
+            None
+        } else if party.term < self.term {
+            Some(format!("it was in term {}, and says {}", self.term, party.term))
+        } else if party.term == self.term && last < self.matched {
+            Some(format!("it held entry {} durably, and its log ends at {last}", self.matched))
+        } else if last < self.floor {
+            Some(format!(
+                "it held entry {}, which is committed, and its log ends at {last}",
+                self.floor
+            ))
+        } else {
+            None
+        };
+        let Some(lost) = lost else { return Ok(()) };
+        let text = format!(
+            "node {} has lost durable state: {lost}. An older copy of its directory was put \
+             back. Stop it and put the latest one back, if there is one",
+            member.id
+        );
+        Err(refuse(HelloRefusal::REGRESSED, text))
+    }
+}
+
 /// The latest start that was heard of a node.
 #[derive(Clone, Copy, Debug)]
 struct Heard {
@@ -104,13 +134,16 @@ pub(crate) struct Door {
     starts: BTreeMap<Member, Heard>,
     /// Of the members, and of whom a leader last told.
     levels: BTreeMap<Member, Level>,
+    /// Starts that are to say hello again, and what was known of the member when they were told.
+    outdated: BTreeMap<Member, (StartNumber, Level)>,
     /// How many hellos were heard.
     hellos: u64,
 }
 
 impl Door {
     pub(crate) fn new(me: Myself) -> Door {
-        Door { me, starts: BTreeMap::new(), levels: BTreeMap::new(), hellos: 0 }
+        let (starts, levels, outdated) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Door { me, starts, levels, outdated, hellos: 0 }
     }
 
     pub(crate) const fn me(&self) -> &Myself {
@@ -226,6 +259,7 @@ impl Door {
         }
         let is_told = |one: &Member| levels.iter().any(|level| level.member == *one);
         self.levels.retain(|one, _| is_told(one) || members.seat(*one).is_some());
+        self.outdated.retain(|one, _| self.levels.contains_key(one));
         for PeerLevel { member, matched, boot } in levels.iter().copied() {
             let known = self.levels.entry(member).or_default();
             known.boot = known.boot.max(boot);
@@ -245,6 +279,7 @@ impl Door {
     /// Forgets what was heard under another cluster.
     pub(crate) fn forget_levels(&mut self) {
         self.levels.clear();
+        self.outdated.clear();
     }
 
     fn party(&self, standpoint: &Standpoint<'_>) -> Party {
@@ -381,32 +416,30 @@ impl Door {
     }
 
     /// Whether the member still has what it was known to have.
-    fn judge_level(&self, member: Member, party: &Party) -> Result<(), Refused> {
-        let Some(known) = self.levels.get(&member) else { return Ok(()) };
-        let last = party.last.index;
-        let lost = if party.boot < known.boot {
-            Some(format!("it was started {} times, and says {}", known.boot, party.boot))
-        } else if known.matched == Index::ZERO {
-            None
-        } else if party.term < known.term {
-            Some(format!("it was in term {}, and says {}", known.term, party.term))
-        } else if party.term == known.term && last < known.matched {
-            Some(format!("it held entry {} durably, and its log ends at {last}", known.matched))
-        } else if last < known.floor {
-            Some(format!(
-                "it held entry {}, which is committed, and its log ends at {last}",
-                known.floor
-            ))
-        } else {
-            None
-        };
-        let Some(lost) = lost else { return Ok(()) };
-        let text = format!(
-            "node {} has lost durable state: {lost}. An older copy of its directory was put \
-             back. Stop it and put the latest one back, if there is one",
-            member.id
-        );
-        Err(refuse(HelloRefusal::REGRESSED, text))
+    fn judge_level(&mut self, member: Member, party: &Party) -> Result<(), Refused> {
+        let Some(known) = self.levels.get(&member).copied() else { return Ok(()) };
+        if party.boot != known.boot {
+            return known.judge(member, party);
+        }
+        // What is known may be news of this very start that has overtaken its hello.
+        let is_let_in = |heard: &Heard| (heard.boot, heard.start) == (party.boot, party.start);
+        if self.starts.get(&member).is_some_and(is_let_in) {
+            return Ok(());
+        }
+        if let Some((_, before)) =
+            self.outdated.get(&member).filter(|(start, _)| *start == party.start)
+        {
+            return before.judge(member, party);
+        }
+        known.judge(member, party).map_err(|_| {
+            self.outdated.insert(member, (party.start, known));
+            let text = format!(
+                "node {} may have lost durable state, or this hello was long on its way: say it \
+                 again",
+                member.id
+            );
+            refuse(HelloRefusal::OUTDATED, text)
+        })
     }
 
     /// Whether it is the latest start of the member, and the only one.
@@ -438,6 +471,7 @@ impl Door {
         self.hellos += 1;
         let heard = Heard { boot: party.boot, start: party.start, at: self.hellos };
         self.starts.insert(member, heard);
+        self.outdated.remove(&member);
         self.forget_strangers(standpoint);
         Ok(())
     }

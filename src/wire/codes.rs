@@ -152,4 +152,6 @@ hello_refusals! {
         "Two starts under one boot: the sender's directory is a copy that runs twice."
     REMOVED 18 "removed" true
         "The sender was removed from the cluster by the entry at the index that is told."
+    OUTDATED 19 "outdated" false
+        "More is known of the sender's log: the hello was overtaken, and is to be said again."
 }

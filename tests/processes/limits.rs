@@ -170,3 +170,41 @@ fn a_client_that_does_not_read_its_replies_is_dropped_and_others_go_on() {
     assert!(rest.len() < 100 * 500_000, "{} bytes were made for it", rest.len());
     assert_eq!(client.get("key").as_deref(), Some("value"));
 }
+
+#[test]
+fn a_client_that_reads_no_replies_is_not_read_either_before_there_is_a_cluster() {
+    let mut cluster = Cluster::new(&Shape::default());
+    cluster.start_node(1);
+    cluster.node(1).wait_for_output("waiting_to_form");
+    let mut requests = BytesMut::new();
+    for id in 0..20_000 {
+        Request { id, timeout_ms: 0, body: RequestBody::Status }.encode(&mut requests);
+    }
+    let connect = || {
+        let mut stream = raw::connect(&cluster, 1);
+        stream.write_all(&client_hello(PROTOCOL)).expect("the node reads");
+        stream
+    };
+    let mut stream = connect();
+    stream.set_write_timeout(Some(Duration::from_millis(20))).expect("it can be set");
+    let mut sent = 0;
+    wait_for("the one that does not read to be dropped", || {
+        match stream.write(&requests[sent % requests.len()..]) {
+            Ok(count) => sent += count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => return Some(()),
+        }
+        (sent > 1 << 30).then_some(())
+    });
+    // What fits between the two, at most.
+    assert!(sent < 10 << 20, "{sent} bytes were taken of it");
+    // Who takes the replies gets them all.
+    let mut stream = connect();
+    stream.write_all(&requests).expect("it fits between the two");
+    let mut replies = vec![0; 1 << 20];
+    let mut taken = 0;
+    wait_for("the replies", || {
+        taken += stream.read(&mut replies).expect("there are more");
+        (taken > 20_000 * 100).then_some(())
+    });
+}

@@ -72,6 +72,11 @@ impl Files {
         self.is_busy().then(|| now.since(self.since))
     }
 
+    /// What the file thread has counts as given to it now.
+    pub(crate) const fn give_time(&mut self, now: Time) {
+        self.since = now;
+    }
+
     /// When the work that the file thread has will be this old.
     pub(crate) fn busy_until(&self, age: Duration) -> Option<Time> {
         self.is_busy().then(|| self.since + age)

@@ -31,7 +31,7 @@ pub(crate) struct Log {
     given: Option<(LogWork, Time)>,
     /// The list of an earlier write, whose room is used again.
     used: Vec<Batch>,
-    /// The write whose hard state is in the work that the log thread has.
+    /// The latest write whose hard state the log thread was given, unless that is told.
     votes: Option<WriteSeq>,
     /// When a mark is due.
     mark_at: Option<Time>,
@@ -150,6 +150,13 @@ impl Log {
         self.given.as_ref().map(|(_, since)| now.since(*since))
     }
 
+    /// What the log thread has counts as given to it now.
+    pub(crate) fn give_time(&mut self, now: Time) {
+        if let Some((_, since)) = &mut self.given {
+            *since = now;
+        }
+    }
+
     /// How long there has been something to write that isn't written, for want of time or room.
     pub(crate) fn stuck_for(&self, now: Time) -> Option<Duration> {
         let full = self.full_since.map(|since| now.since(since));
@@ -208,7 +215,10 @@ impl Log {
     fn fresh_work(&mut self, now: Time) -> Option<LogWork> {
         if let Some(write) = self.gathering.take(self.max_bytes) {
             let LogWrite { seq, hard_state, keep, batches } = write;
-            self.votes = hard_state.map(|_| seq);
+            if hard_state.is_some() {
+                // Else a newer one than that of this write may have gone ahead with an earlier one.
+                self.votes = Some(seq);
+            }
             return Some(LogWork::Write { seq, hard_state, keep, batches });
         }
         if self.stop == Stop::Wanted {
@@ -225,5 +235,51 @@ impl Log {
             self.syncs[self.sync_next] = micros;
         }
         self.sync_next = (self.sync_next + 1) % KEPT_SYNCS;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        BatchBuilder, EntryHeader, EntryKind, HardState, Index, LogId, LogTime, Term,
+    };
+    use crate::storage::Rotated;
+
+    fn entry(term: u64, index: u64) -> Vec<Batch> {
+        let mut builder = BatchBuilder::default();
+        let id = LogId::new(Term(term), Index(index));
+        builder.push(EntryHeader { kind: EntryKind::COMMAND, id, time: LogTime(0) }, b"x");
+        builder.take().into_iter().collect()
+    }
+
+    /// A write of one entry in a term that begins with it.
+    fn write(seq: u64, keep: (u64, u64), term: u64) -> LogWrite {
+        LogWrite {
+            seq: WriteSeq(seq),
+            hard_state: Some(HardState { term: Term(term), vote: None }),
+            keep: LogId::new(Term(keep.0), Index(keep.1)),
+            batches: entry(term, keep.1 + 1),
+        }
+    }
+
+    #[test]
+    fn a_vote_that_went_ahead_of_its_entries_is_told_of_if_there_is_no_room_for_them() {
+        let mut log = Log::new(1 << 20);
+        let mut now = Time::ZERO;
+        log.push(write(1, (0, 1), 1));
+        assert!(log.next_work(now).is_some());
+        log.push(write(2, (1, 2), 2));
+        assert_eq!(log.found_full(now), Some(WriteSeq(1)));
+        let Some(LogWork::Write { seq, hard_state, .. }) = log.next_work(now) else {
+            panic!("the vote goes with the write that found no room");
+        };
+        assert_eq!((seq, hard_state.unwrap().term), (WriteSeq(1), Term(2)));
+        now = now + FULL_RETRY;
+        let done = LogDone::Written { seq, bytes: 1, rotated: Rotated::No };
+        let report = LogReport { done, spares_wanted: 0 };
+        assert_eq!(log.finished(now, report, Duration::ZERO), Finished::Written(seq));
+        assert!(log.next_work(now).is_some(), "the entries are next");
+        assert_eq!(log.found_full(now), Some(WriteSeq(2)), "the vote is durable");
     }
 }

@@ -398,6 +398,13 @@ impl Driver {
             && self.raft.is_all_durable()
     }
 
+    /// The process didn't run for a while, and the threads of the disk didn't either: what they have
+    /// counts as given to them now.
+    pub fn was_away(&mut self, now: Time) {
+        self.log.give_time(now);
+        self.files.give_time(now);
+    }
+
     /// Other limits hold from now on.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;

@@ -265,6 +265,8 @@ impl Driver {
     pub(super) fn log_done(&mut self, report: LogReport, took: Duration) {
         self.files.want_spares(report.spares_wanted);
         self.facts.log_done(&report);
+        // Not the time in which the process didn't run.
+        let took = self.log.busy_for(self.now).map_or(took, |age| age.min(took));
         if let Finished::Written(seq) = self.log.finished(self.now, report, took) {
             if took >= SLOW_SYNC {
                 self.notice(Notice::SlowSync(took));

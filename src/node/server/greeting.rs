@@ -209,7 +209,11 @@ impl<O: Outside> Server<O> {
     }
 }
 
-/// A node that is just leaving is no reason to worry.
+/// A node that is just leaving is no reason to worry, nor is a hello that is said again.
 fn refusal_level(code: HelloRefusal) -> Level {
-    if code == HelloRefusal::STOPPING { Level::Info } else { Level::Warn }
+    match code {
+        HelloRefusal::STOPPING => Level::Info,
+        HelloRefusal::OUTDATED => Level::Debug,
+        _ => Level::Warn,
+    }
 }

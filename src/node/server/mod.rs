@@ -252,6 +252,9 @@ impl<O: Outside> Server<O> {
         self.state.was_away = is_late && !self.state.was_away;
         if self.state.was_away {
             self.journal.was_away(self.now, passed);
+            if let Life::Serving(serving) = &mut self.life {
+                serving.driver.was_away(self.now);
+            }
         }
     }
 

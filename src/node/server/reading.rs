@@ -27,6 +27,10 @@ const TURN_REQUESTS: usize = 4096;
 /// The most requests that one turn takes of one client.
 const CLIENT_REQUESTS: usize = 1024;
 
+/// How much may wait for a client that came before there is a cluster, beyond one reply, before no
+/// more is taken of it.
+const EARLY_BYTES: usize = 64 << 10;
+
 impl<O: Outside> Server<O> {
     /// Other nodes first: a flood from clients must not keep a leader from its followers. Who
     /// isn't read because the turn has read enough goes first in the next one.
@@ -78,11 +82,14 @@ impl<O: Outside> Server<O> {
 
     /// Clients of whom no more was read get another chance.
     pub(super) fn resume_paused(&mut self) {
-        let Life::Serving(serving) = &self.life else { return };
+        let life = &self.life;
         let (ready, connections) = (&mut self.state.ready, &mut self.state.connections);
         self.state.paused.retain(|id| {
             let Some(connection) = connections.get_mut(id) else { return false };
-            connection.is_paused = !serving.driver.has_room(client_id(*id));
+            connection.is_paused = match life {
+                Life::Serving(serving) => !serving.driver.has_room(client_id(*id)),
+                _ => connection.out.urgent_bytes() >= EARLY_BYTES,
+            };
             if !connection.is_paused && !connection.is_ready {
                 connection.is_ready = true;
                 ready.push(*id);
@@ -256,18 +263,34 @@ impl<O: Outside> Server<O> {
                 _ => {}
             }
         }
+        self.pause(id);
+        Ok(false)
+    }
+
+    /// No more is taken of this client until it has room again.
+    fn pause(&mut self, id: ConnectionId) {
+        let Some(connection) = self.state.connections.get_mut(&id) else { return };
         if !connection.is_paused {
             connection.is_paused = true;
             self.state.paused.push(id);
         }
-        Ok(false)
     }
 
-    /// Takes the frames of a client that came before there is a cluster.
+    /// Takes the frames of a client that came before there is a cluster, as long as it takes the
+    /// replies and the turn has room.
     fn take_from_early_client(&mut self, id: ConnectionId) -> Result<bool, Closed> {
         loop {
             let Some(connection) = self.state.connections.get_mut(&id) else { return Ok(false) };
+            if connection.out.urgent_bytes() >= EARLY_BYTES {
+                self.pause(id);
+                return Ok(false);
+            }
+            if self.state.requests_left == self.state.requests_least {
+                self.mark_ready(id);
+                return Ok(false);
+            }
             let Some(frame) = connection.reader.frame()? else { return Ok(true) };
+            self.state.requests_left -= 1;
             match frame.decode()? {
                 Incoming::Request(request) => {
                     let reply = self.early_reply(&request);

@@ -36,7 +36,7 @@ fn learn(door: &mut Door, term: u64, commit: u64, matched: u64) {
 }
 
 fn verdict(door: &mut Door, term: u64, last: u64) -> Option<HelloRefusal> {
-    verdict_of_start(door, 1, &standpoint(term, last))
+    verdict_of_start(door, 2, &standpoint(term, last))
 }
 
 fn verdict_of_start(door: &mut Door, boot: u64, theirs: &Standpoint<'_>) -> Option<HelloRefusal> {
@@ -63,6 +63,28 @@ fn a_new_leader_that_has_not_heard_a_member_takes_nothing_from_what_is_known() {
     learn(&mut door, 5, 3, 3);
     assert_eq!(verdict(&mut door, 5, 7), Some(HelloRefusal::REGRESSED));
     assert_eq!(verdict(&mut door, 5, 8), None);
+}
+
+#[test]
+fn a_hello_that_was_overtaken_by_news_of_its_start_is_said_again() {
+    let mut door = door(1, 1);
+    learn(&mut door, 3, 10, 10);
+    let says = |door: &mut Door, last| verdict_of_start(door, 1, &standpoint(3, last));
+    assert_eq!(says(&mut door, 9), Some(HelloRefusal::OUTDATED));
+    learn(&mut door, 3, 12, 12);
+    assert_eq!(says(&mut door, 10), None, "all that was known when it was told to say it again");
+    learn(&mut door, 3, 15, 15);
+    assert_eq!(says(&mut door, 12), None, "a start that was let in can't lose anything");
+}
+
+#[test]
+fn who_says_too_little_again_has_lost_it() {
+    let mut door = door(1, 1);
+    learn(&mut door, 3, 10, 10);
+    let says = |door: &mut Door, last| verdict_of_start(door, 1, &standpoint(3, last));
+    assert_eq!(says(&mut door, 9), Some(HelloRefusal::OUTDATED));
+    assert_eq!(says(&mut door, 9), Some(HelloRefusal::REGRESSED));
+    assert_eq!(says(&mut door, 9), Some(HelloRefusal::REGRESSED));
 }
 
 #[test]

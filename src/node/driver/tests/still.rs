@@ -1,5 +1,7 @@
 //! File threads that stand still.
 
+use std::time::Duration;
+
 use super::cluster::{Cluster, Shape};
 use crate::node::driver::{Halt, Notice};
 
@@ -40,6 +42,22 @@ fn a_read_from_disk_that_comes_back_in_time_is_no_harm() {
     cluster.converge();
     cluster.run(15_000);
     assert_eq!(cluster.halts, []);
+}
+
+#[test]
+fn time_in_which_the_process_did_not_run_is_not_held_against_its_disk() {
+    let (mut cluster, leader) = leader_that_cannot_read();
+    cluster.still.insert(leader);
+    cluster.put(leader, "k", "v");
+    cluster.run(15);
+    cluster.now = cluster.now + Duration::from_secs(25);
+    let now = cluster.now;
+    cluster.node(leader).driver.was_away(now);
+    cluster.run(15);
+    let told =
+        |(who, notice): &(u16, Notice)| *who == leader && matches!(notice, Notice::DiskWaits(_));
+    assert!(!cluster.notices.iter().any(told));
+    assert!(!cluster.halts.iter().any(|(who, _)| *who == leader));
 }
 
 #[test]
