@@ -11,11 +11,19 @@ use std::time::{Duration, Instant};
 use raft_sim::world::{Choices, Fault, Outcome, Scenario, run};
 
 /// Seeds that found something once, each with the faults that it takes and what it was.
-const REGRESSIONS: &[(u64, &[Fault], &str)] = &[(
-    3,
-    &[Fault::Walls],
-    "a node that took its founding entry on a call of its own never called that node again",
-)];
+const REGRESSIONS: &[(u64, &[Fault], &str)] = &[
+    (
+        3,
+        &[Fault::Walls],
+        "a node that took its founding entry on a call of its own never called that node again",
+    ),
+    (
+        667,
+        &Fault::ALL,
+        "a vote that a crash had forgotten before it was durable, and so before it was given, \
+         was taken for a first one (by the simulator)",
+    ),
+];
 
 /// The worlds of a test are short.
 fn short() -> Choices {

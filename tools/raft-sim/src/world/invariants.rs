@@ -7,6 +7,8 @@ use raft_node::model::{Index, LogId, Member, Term, TermRun};
 use raft_node::node::driver::Driver;
 use raft_node::raft::Raft;
 
+use super::votes::Vote;
+
 /// What was last seen of a machine's process.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
@@ -42,7 +44,7 @@ pub(crate) struct Cluster {
     /// The hash of the state at each index at which some node was seen.
     states: BTreeMap<Index, u128>,
     /// For whom each node has voted in each term.
-    votes: BTreeMap<(usize, Term), u64>,
+    votes: BTreeMap<(usize, u64), usize>,
 }
 
 /// Something that must not be.
@@ -54,17 +56,15 @@ impl Cluster {
     }
 
     /// A node votes.
-    pub(crate) fn voted(
-        &mut self,
-        machine: usize,
-        term: Term,
-        candidate: u64,
-    ) -> Result<(), Broken> {
-        let known = *self.votes.entry((machine, term)).or_insert(candidate);
+    pub(crate) fn voted(&mut self, vote: Vote) -> Result<(), Broken> {
+        let Vote { voter, term, candidate } = vote;
+        let known = *self.votes.entry((voter, term)).or_insert(candidate);
         if known != candidate {
             return Err(format!(
-                "one vote per term: node {} votes for {candidate} in term {term}, after {known}",
-                machine + 1
+                "one vote per term: node {} votes for {} in term {term}, after {}",
+                voter + 1,
+                candidate + 1,
+                known + 1
             ));
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! What the nodes write into their logs, taken in as it is written: for timelines, for the votes
-//! that the checks compare, and for the markers of rare states.
+//! What the nodes write into their logs, taken in as it is written, for timelines and for the
+//! markers of rare states; and the votes that they give.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,6 +7,8 @@ use std::fmt::Write;
 
 use log::kv::{Key, Value, VisitSource};
 use log::{LevelFilter, Log, Metadata, Record};
+
+use super::votes::Vote;
 
 thread_local! {
     static PAGE: RefCell<Page> = const { RefCell::new(Page::new()) };
@@ -18,7 +20,7 @@ struct Page {
     keeps_lines: bool,
     lines: Vec<String>,
     timeline: Vec<String>,
-    votes: Vec<(u64, u64)>,
+    votes: Vec<Vote>,
     markers: BTreeMap<Mark, u64>,
 }
 
@@ -72,8 +74,13 @@ pub(crate) fn take_timeline() -> Vec<String> {
     PAGE.with(take)
 }
 
-/// The votes that were given since they were last taken: the term and for whom.
-pub(crate) fn take_votes() -> Vec<(u64, u64)> {
+/// A vote was given.
+pub(crate) fn voted(vote: Vote) {
+    PAGE.with_borrow_mut(|page| page.votes.push(vote));
+}
+
+/// The votes that were given since they were last taken.
+pub(crate) fn take_votes() -> Vec<Vote> {
     PAGE.with_borrow_mut(|page| std::mem::take(&mut page.votes))
 }
 
@@ -111,9 +118,6 @@ impl Log for Writer {
             if let Some(mark) = super::markers::known(event, pairs.reason.as_deref()) {
                 *page.markers.entry(mark).or_default() += 1;
             }
-            if event == "voted" {
-                page.votes.push((pairs.term, pairs.candidate));
-            }
             if let Some(text) = pairs.text {
                 page.lines.push(format!("{event}{text}"));
             }
@@ -126,8 +130,6 @@ impl Log for Writer {
 /// The pairs of one line.
 #[derive(Default)]
 struct Pairs {
-    term: u64,
-    candidate: u64,
     reason: Option<String>,
     text: Option<String>,
 }
@@ -135,8 +137,6 @@ struct Pairs {
 impl<'kvs> VisitSource<'kvs> for Pairs {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), log::kv::Error> {
         match key.as_str() {
-            "term" => self.term = value.to_u64().unwrap_or_default(),
-            "candidate" => self.candidate = value.to_u64().unwrap_or_default(),
             "reason" | "what" | "detail" => {
                 self.reason = value.to_borrowed_str().map(str::to_owned)
             }

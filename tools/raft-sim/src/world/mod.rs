@@ -18,6 +18,7 @@ mod queue;
 mod random;
 mod scenario;
 mod trace;
+mod votes;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -15,6 +15,7 @@ use raft_node::storage::{FileWork, LogWork};
 use super::clock::Clock;
 use super::network::{Network, Party, address, machine_at};
 use super::random::Random;
+use super::votes::Ear;
 
 /// The network, shared by all who have a connection.
 pub(crate) type SharedNetwork = Rc<RefCell<Network>>;
@@ -25,6 +26,8 @@ pub(crate) struct Stream {
     network: SharedNetwork,
     pub(crate) connection: usize,
     end: usize,
+    /// Listens to what one node says to another.
+    ear: Option<Ear>,
 }
 
 impl Stream {
@@ -35,7 +38,11 @@ impl Stream {
         patience: u64,
     ) -> Stream {
         let connection = network.borrow_mut().call(party, machine, patience);
-        Stream { network: Rc::clone(network), connection, end: 0 }
+        let ear = match party {
+            Party::Host(from) => Some(Ear::new(from, machine)),
+            Party::Client(_) => None,
+        };
+        Stream { network: Rc::clone(network), connection, end: 0, ear }
     }
 
     pub(crate) fn has_connected(&self) -> io::Result<bool> {
@@ -64,7 +71,16 @@ impl Write for Stream {
     }
 
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.network.borrow_mut().write(self.connection, self.end, pieces)
+        let count = self.network.borrow_mut().write(self.connection, self.end, pieces)?;
+        if let Some(ear) = &mut self.ear {
+            let mut rest = count;
+            for piece in pieces {
+                let taken = piece.len().min(rest);
+                ear.hear(&piece[..taken]);
+                rest -= taken;
+            }
+        }
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -125,7 +141,11 @@ impl Outside for Surroundings {
             Party::Host(machine) => address(machine),
             Party::Client(client) => SocketAddr::from(([10, 0, 1, client as u8 + 1], 40_000)),
         };
-        Ok((Stream { network: Rc::clone(&self.network), connection, end: 1 }, remote))
+        let ear = match caller {
+            Party::Host(to) => Some(Ear::new(self.machine, to)),
+            Party::Client(_) => None,
+        };
+        Ok((Stream { network: Rc::clone(&self.network), connection, end: 1, ear }, remote))
     }
 
     fn prepare(&mut self, stream: &Stream, patience: Duration) -> io::Result<()> {

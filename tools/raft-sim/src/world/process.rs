@@ -261,13 +261,11 @@ impl World {
     /// The checks that follow each turn.
     fn after_turn(&mut self, machine: usize) {
         self.trace.take_journal(self.now, machine);
-        let votes = journal::take_votes();
-        let host = &self.hosts[machine];
         let mut broken = None;
-        for (term, candidate) in votes {
-            let voted = self.cluster.voted(machine, raft_node::model::Term(term), candidate);
-            broken = broken.or(voted.err());
+        for vote in journal::take_votes() {
+            broken = broken.or(self.cluster.voted(vote).err());
         }
+        let host = &self.hosts[machine];
         if let Some(driver) = host.server.as_ref().and_then(|server| server.driver()) {
             let looked = self.cluster.look(machine, driver, &mut self.seen);
             broken = broken.or(looked.err());
