@@ -5,12 +5,13 @@
 //! addressee, an earlier start, a copy that runs twice, a disk that was lost or put back.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::forming::may_be_undecided;
 use crate::kv::FEATURE_LEVEL;
 use crate::model::{
     Boot, ClusterId, Configuration, Epoch, Index, LogId, Member, NodeId, PeerLevel, StartNumber,
-    Term,
+    Term, Time,
 };
 use crate::wire::{
     Addressed, Authentication, Hello, HelloAnswer, HelloRefusal, PROTOCOL, Party, Purpose, Verdict,
@@ -22,6 +23,10 @@ const FEATURES: VersionRange = VersionRange { lowest: 0, highest: FEATURE_LEVEL 
 
 /// The founding entry. Until something behind it is committed, it binds nobody.
 const FOUNDING: Index = Index(1);
+
+/// How long hellos may come that were said before their sender was told to say them again: as long
+/// as calls last.
+const OVERTAKEN: Duration = Duration::from_secs(2);
 
 /// How many nodes beside the members are remembered.
 const STRANGERS: usize = 16;
@@ -134,8 +139,10 @@ pub(crate) struct Door {
     starts: BTreeMap<Member, Heard>,
     /// Of the members, and of whom a leader last told.
     levels: BTreeMap<Member, Level>,
-    /// Starts that are to say hello again, and what was known of the member when they were told.
-    outdated: BTreeMap<Member, (StartNumber, Level)>,
+    /// Starts that are to say hello again, what was known of the member when they were first told
+    /// so, and when that was.
+    outdated: BTreeMap<Member, (StartNumber, Level, Time)>,
+    now: Time,
     /// How many hellos were heard.
     hellos: u64,
 }
@@ -143,7 +150,12 @@ pub(crate) struct Door {
 impl Door {
     pub(crate) fn new(me: Myself) -> Door {
         let (starts, levels, outdated) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Door { me, starts, levels, outdated, hellos: 0 }
+        Door { me, starts, levels, outdated, now: Time::ZERO, hellos: 0 }
+    }
+
+    /// Time passes.
+    pub(crate) const fn pass(&mut self, now: Time) {
+        self.now = now;
     }
 
     pub(crate) const fn me(&self) -> &Myself {
@@ -421,18 +433,18 @@ impl Door {
         if party.boot != known.boot {
             return known.judge(member, party);
         }
-        // What is known may be news of this very start that has overtaken its hello.
-        let is_let_in = |heard: &Heard| (heard.boot, heard.start) == (party.boot, party.start);
-        if self.starts.get(&member).is_some_and(is_let_in) {
+        // What is known may be news of this very start that has overtaken its hello. A start that
+        // was let in can't have lost anything, and another one of the same boot is a copy.
+        if self.starts.get(&member).is_some_and(|heard| heard.boot == party.boot) {
             return Ok(());
         }
-        if let Some((_, before)) =
-            self.outdated.get(&member).filter(|(start, _)| *start == party.start)
-        {
-            return before.judge(member, party);
-        }
-        known.judge(member, party).map_err(|_| {
-            self.outdated.insert(member, (party.start, known));
+        let outdated = self.outdated.get(&member).filter(|(start, ..)| *start == party.start);
+        let (_, before, since) = outdated.copied().unwrap_or((party.start, known, self.now));
+        before.judge(member, party).map_err(|regressed| {
+            if self.now >= since + OVERTAKEN {
+                return regressed;
+            }
+            self.outdated.insert(member, (party.start, before, since));
             let text = format!(
                 "node {} may have lost durable state, or this hello was long on its way: say it \
                  again",

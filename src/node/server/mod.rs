@@ -245,6 +245,7 @@ impl<O: Outside> Server<O> {
     fn look_at_the_clock(&mut self, waited: Option<Duration>) {
         let now = self.outside.now();
         let before = mem::replace(&mut self.now, now);
+        self.door.pass(now);
         let passed = self.now.since(before);
         let patience = self.config.cluster.election_timeout / 2;
         let is_late = waited.is_some_and(|waited| passed > waited + patience);

@@ -83,6 +83,8 @@ fn who_says_too_little_again_has_lost_it() {
     learn(&mut door, 3, 10, 10);
     let says = |door: &mut Door, last| verdict_of_start(door, 1, &standpoint(3, last));
     assert_eq!(says(&mut door, 9), Some(HelloRefusal::OUTDATED));
+    assert_eq!(says(&mut door, 9), Some(HelloRefusal::OUTDATED), "it may have been said before");
+    door.pass(Time::ZERO + OVERTAKEN);
     assert_eq!(says(&mut door, 9), Some(HelloRefusal::REGRESSED));
     assert_eq!(says(&mut door, 9), Some(HelloRefusal::REGRESSED));
 }
