@@ -161,8 +161,27 @@ impl Network {
         *cuts = if is_cut { *cuts + 1 } else { cuts.saturating_sub(1) };
     }
 
+    /// All links are there, and what is at the end of each connection is known.
     pub(crate) fn heal(&mut self) {
         self.cuts.fill(0);
+        for number in 0..self.connections.len() {
+            for end in 0..2 {
+                self.notice_silence(number, end);
+            }
+        }
+    }
+
+    /// An end whose other side went without a word hears of it.
+    fn notice_silence(&mut self, number: usize, end: usize) {
+        let is_silent = self.connections[number].as_ref().is_some_and(|connection| {
+            connection.is_established
+                && connection.ends[end].is_open
+                && !connection.ends[1 - end].is_open
+                && !connection.pipes[1 - end].is_finished
+        });
+        if is_silent {
+            self.later(Transit::Reset { connection: number, end });
+        }
     }
 
     fn passes(&self, from: Party, to: Party) -> bool {
