@@ -18,6 +18,7 @@ mod queue;
 mod random;
 mod scenario;
 mod trace;
+mod transit;
 mod votes;
 
 use std::cell::RefCell;

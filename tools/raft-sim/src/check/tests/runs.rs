@@ -44,6 +44,29 @@ fn write(records: &mut Records, key: &str, value: String, index: u64) -> u64 {
     version
 }
 
+/// Gives a key the value back that it had, if it was replaced.
+fn brings_back(records: &mut Records, old: &Records, key: &str) -> bool {
+    match (records.get_mut(key), old.get(key)) {
+        (Some(record), Some(old)) if record.index != old.index => {
+            *record = old.clone();
+            true
+        }
+        _ => false,
+    }
+}
+
+fn answer(number: u64, version: u64, value: i64) -> Answer<'static> {
+    match number % 2 {
+        0 => Answer::Put { version },
+        _ => Answer::Incremented { value, version },
+    }
+}
+
+/// What an addition of 2 to a key makes of it.
+fn sum(records: &Records, key: &str) -> i64 {
+    records.get(key).map_or(0, |record| record.value.parse().unwrap_or(0)) + 2
+}
+
 /// A run of `count` operations by eight clients over some keys; the bug strikes once, in the
 /// middle. Keys with an odd number are counters.
 fn run(seed: u64, count: u64, keys: u64, bug: Bug) -> Verdict {
@@ -82,12 +105,8 @@ fn run(seed: u64, count: u64, keys: u64, bug: Bug) -> Verdict {
             history.seen(call, to, Index(index), &seen);
             continue;
         }
-        if strikes && bug == Bug::Back && records.contains_key(&key) && old.contains_key(&key) {
-            let is_replaced = old[&key].index != records[&key].index;
-            if is_replaced {
-                bug = Bug::None;
-                records.insert(key.clone(), old[&key].clone());
-            }
+        if strikes && bug == Bug::Back && brings_back(&mut records, &old, &key) {
+            bug = Bug::None;
         }
         let value = format!("v{index}");
         let operation = match number % 2 {
@@ -101,10 +120,7 @@ fn run(seed: u64, count: u64, keys: u64, bug: Bug) -> Verdict {
         }
         let is_lost = strikes && !is_unknown && bug == Bug::LostWrite;
         let mut version = records.get(&key).map_or(1, |record| record.version + 1);
-        let sum = |records: &Records| {
-            records.get(&key).map_or(0, |record| record.value.parse().unwrap_or(0)) + 2
-        };
-        let added: i64 = sum(&records);
+        let added = sum(&records, &key);
         let value = if number % 2 == 0 { value } else { added.to_string() };
         if is_lost {
             bug = Bug::None;
@@ -112,7 +128,7 @@ fn run(seed: u64, count: u64, keys: u64, bug: Bug) -> Verdict {
             write(&mut records, &key, value, index);
             if strikes && bug == Bug::Twice && number % 2 == 1 {
                 bug = Bug::None;
-                let again = sum(&records).to_string();
+                let again = sum(&records, &key).to_string();
                 write(&mut records, &key, again, index);
             }
         }
@@ -123,10 +139,7 @@ fn run(seed: u64, count: u64, keys: u64, bug: Bug) -> Verdict {
             bug = Bug::None;
             version += 1;
         }
-        let answer = match number % 2 {
-            0 => Answer::Put { version },
-            _ => Answer::Incremented { value: added, version },
-        };
+        let answer = answer(number, version, added);
         history.done(call, to, LogId::new(Term(1), Index(index)), &answer);
     }
     assert!(bug == Bug::None, "{bug:?} had no occasion");
