@@ -29,12 +29,15 @@ pub(super) struct Done {
 }
 
 /// A state of some keys that a client saw.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Seen<'a> {
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
     pub(super) place: usize,
-    pub(super) operation: &'a Operation,
+    pub(super) called_us: u64,
     pub(super) ended_us: u64,
     pub(super) index: Index,
+    /// What it says of each key: of those that it names, and that there is nothing under the
+    /// others that it would have named.
+    pub(super) sights: Vec<(Key, Sight)>,
     pub(super) is_fresh: bool,
     pub(super) is_contents: bool,
 }
@@ -78,45 +81,53 @@ pub(super) fn changes(history: &History, verdict: &mut Verdict) -> Vec<Changed> 
 }
 
 /// All reads, in the order of their calls.
-pub(super) fn reads(history: &History) -> impl Iterator<Item = Seen<'_>> {
-    history.operations.iter().enumerate().filter_map(|(place, operation)| {
-        let Outcome::Seen { index, .. } = &operation.outcome else { return None };
-        let is_fresh = match operation.asked {
-            Asked::Get { freshness, .. } | Asked::Scan { freshness, .. } => {
-                freshness == Freshness::Fresh
-            }
-            Asked::Contents => true,
-            Asked::Change { .. } => false,
-        };
-        let ended_us = operation.ended_us.expect("what was seen has returned");
-        let is_contents = matches!(operation.asked, Asked::Contents);
-        Some(Seen { place, operation, ended_us, index: *index, is_fresh, is_contents })
+pub(super) fn reads(history: &History) -> Vec<Seen> {
+    let operations = history.operations.iter().enumerate();
+    operations.filter_map(|(place, operation)| seen(history, place, operation)).collect()
+}
+
+fn seen(history: &History, place: usize, operation: &Operation) -> Option<Seen> {
+    let Outcome::Seen { index, sights, end } = &operation.outcome else { return None };
+    let everything: (&[u8], &[u8]) = (&[], &[]);
+    let (freshness, range) = match &operation.asked {
+        Asked::Get { freshness, .. } => (*freshness, None),
+        Asked::Scan { page, freshness } => (*freshness, Some((&*page.prefix, &*page.from))),
+        Asked::Contents => (Freshness::Fresh, Some(everything)),
+        Asked::Change { .. } => return None,
+    };
+    let sights = match range {
+        Some((prefix, from)) => all_sights(history, sights, end, prefix, from),
+        None => sights.clone(),
+    };
+    Some(Seen {
+        place,
+        called_us: operation.called_us,
+        ended_us: operation.ended_us.expect("what was seen has returned"),
+        index: *index,
+        sights,
+        is_fresh: freshness == Freshness::Fresh,
+        is_contents: matches!(operation.asked, Asked::Contents),
     })
 }
 
-impl Seen<'_> {
-    /// What it says of each key: of those that it names, and that there is nothing under the
-    /// others that it would have named.
-    pub(super) fn sights(&self, history: &History) -> Vec<(Key, Sight)> {
-        let Outcome::Seen { sights, end, .. } = &self.operation.outcome else {
-            unreachable!("it is a read that was answered")
-        };
-        let (prefix, from): (&[u8], &[u8]) = match &self.operation.asked {
-            Asked::Scan { page, .. } => (&page.prefix, &page.from),
-            Asked::Contents => (&[], &[]),
-            Asked::Get { .. } | Asked::Change { .. } => return sights.clone(),
-        };
-        let named: BTreeMap<Key, Sight> = sights.iter().copied().collect();
-        let is_inside = |name: &[u8]| match end {
-            End::Named => false,
-            End::Last => name.starts_with(prefix),
-            End::Below(cursor) => name.starts_with(prefix) && name < cursor.as_slice(),
-        };
-        let start = from.max(prefix);
-        let known = history.keys.from(start).filter(|(name, _)| is_inside(name));
-        known
-            .map(|(_, number)| (Key(number), named.get(&Key(number)).copied()))
-            .map(|(key, sight)| (key, sight.unwrap_or(Sight::Absent)))
-            .collect()
-    }
+/// What is said of every key of a range by one that names those that are there.
+fn all_sights(
+    history: &History,
+    sights: &[(Key, Sight)],
+    end: &End,
+    prefix: &[u8],
+    from: &[u8],
+) -> Vec<(Key, Sight)> {
+    let named: BTreeMap<Key, Sight> = sights.iter().copied().collect();
+    let is_inside = |name: &[u8]| match end {
+        End::Named => false,
+        End::Last => name.starts_with(prefix),
+        End::Below(cursor) => name.starts_with(prefix) && name < cursor.as_slice(),
+    };
+    let known = history.keys.from(from.max(prefix)).filter(|(name, _)| is_inside(name));
+    let sight = |(_, number)| {
+        let key = Key(number);
+        (key, named.get(&key).copied().unwrap_or(Sight::Absent))
+    };
+    known.map(sight).collect()
 }

@@ -120,7 +120,6 @@ impl History {
     }
 }
 
-fn seconds(time_us: impl std::borrow::Borrow<u64>) -> String {
-    let time_us = time_us.borrow();
+fn seconds(time_us: u64) -> String {
     format!("{}.{:06} s", time_us / 1_000_000, time_us % 1_000_000)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use raft_node::kv::{self, Answer, Item, Refusal, Scan, SessionId};
 use raft_node::model::{Index, LogId, LogTime};
 
-use super::changes::changes;
+use super::changes::{changes, reads};
 use super::values::{Content, Key, Names, Sight};
 use super::{Check, Verdict, indexes, real_time, sums};
 
@@ -296,9 +296,10 @@ impl History {
         let mut verdict = Verdict::default();
         self.check_form(&mut verdict);
         let changes = changes(self, &mut verdict);
-        indexes::check(self, &changes, &mut verdict);
-        sums::check(self, &changes, &mut verdict);
-        real_time::check(self, &changes, &mut verdict);
+        let reads = reads(self);
+        indexes::check(self, &changes, &reads, &mut verdict);
+        sums::check(self, &changes, &reads, &mut verdict);
+        real_time::check(self, &changes, &reads, &mut verdict);
         verdict
     }
 

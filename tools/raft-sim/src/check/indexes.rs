@@ -8,14 +8,13 @@
 
 use std::collections::BTreeMap;
 
-use super::changes::{Changed, Done, Seen, reads};
+use super::changes::{Changed, Done, Seen};
 use super::history::{Change, Expected, History, Told};
 use super::model::{Held, State};
 use super::values::{Content, Key, Shown, Sight};
 use super::{Check, Verdict};
 
-pub(super) fn check(history: &History, changes: &[Changed], verdict: &mut Verdict) {
-    let reads: Vec<Seen<'_>> = reads(history).collect();
+pub(super) fn check(history: &History, changes: &[Changed], reads: &[Seen], verdict: &mut Verdict) {
     let mut order = Order::new(history, changes);
     order.know_changes(verdict);
     for changed in changes {
@@ -23,18 +22,18 @@ pub(super) fn check(history: &History, changes: &[Changed], verdict: &mut Verdic
             order.know_sight(Check::Indexes, changed.key, sight, changed.place, verdict);
         }
     }
-    for seen in &reads {
-        for (key, sight) in seen.sights(history) {
-            order.know_sight(check_of(seen), key, sight, seen.place, verdict);
+    for seen in reads {
+        for (key, sight) in &seen.sights {
+            order.know_sight(check_of(seen), *key, *sight, seen.place, verdict);
         }
     }
     for changed in changes {
         order.check_change(changed, verdict);
     }
-    for seen in &reads {
+    for seen in reads {
         order.check_read(seen, verdict);
     }
-    check_real_time(history, changes, &reads, verdict);
+    check_real_time(history, changes, reads, verdict);
 }
 
 /// A state that an index gave to a key.
@@ -167,9 +166,9 @@ impl<'a> Order<'a> {
         known.map_or((0, None), |(index, known)| (*index, Some(*known)))
     }
 
-    fn check_read(&self, seen: &Seen<'_>, verdict: &mut Verdict) {
-        for (key, sight) in seen.sights(self.history) {
-            self.check_sight(check_of(seen), key, sight, seen.index.0, seen.place, verdict);
+    fn check_read(&self, seen: &Seen, verdict: &mut Verdict) {
+        for (key, sight) in &seen.sights {
+            self.check_sight(check_of(seen), *key, *sight, seen.index.0, seen.place, verdict);
         }
     }
 
@@ -285,17 +284,12 @@ fn content_fault(state: State, version: u64, change: Change, told: Told) -> Opti
     }
 }
 
-fn check_of(seen: &Seen<'_>) -> Check {
+fn check_of(seen: &Seen) -> Check {
     if seen.is_contents { Check::Contents } else { Check::Indexes }
 }
 
 /// Whether what was called after another had returned stands behind it.
-fn check_real_time(
-    history: &History,
-    changes: &[Changed],
-    reads: &[Seen<'_>],
-    verdict: &mut Verdict,
-) {
+fn check_real_time(history: &History, changes: &[Changed], reads: &[Seen], verdict: &mut Verdict) {
     // Time, whether it is a return, index, whether it is a change, and the place of the call. At
     // one time calls come first: what touches overlaps.
     let mut moments: Vec<(u64, bool, u64, bool, usize)> = Vec::new();
@@ -305,7 +299,7 @@ fn check_real_time(
         moments.push((ended_us, true, at.index.0, true, changed.place));
     }
     for seen in reads.iter().filter(|seen| seen.is_fresh) {
-        moments.push((seen.operation.called_us, false, seen.index.0, false, seen.place));
+        moments.push((seen.called_us, false, seen.index.0, false, seen.place));
         moments.push((seen.ended_us, true, seen.index.0, false, seen.place));
     }
     moments.sort_unstable();

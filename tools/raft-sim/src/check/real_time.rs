@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::changes::{Changed, reads};
+use super::changes::{Changed, Seen};
 use super::history::{Change, Expected, History, Told};
 use super::search::{Searched, Step, What, search};
 use super::values::{Content, Key, Shown, Sight};
@@ -11,9 +11,9 @@ use super::{Check, Undecided, Verdict};
 /// How often an operation is looked at before a key is given up.
 const BUDGET: u64 = 20_000_000;
 
-pub(super) fn check(history: &History, changes: &[Changed], verdict: &mut Verdict) {
+pub(super) fn check(history: &History, changes: &[Changed], reads: &[Seen], verdict: &mut Verdict) {
     let mut keys: Vec<Vec<(usize, Step)>> = vec![Vec::new(); history.keys.len()];
-    let shown = Known::new(history, changes);
+    let shown = Known::new(changes, reads);
     for changed in changes {
         let what = match changed.done {
             Some(done) => What::Change(changed.change, done.told),
@@ -23,9 +23,9 @@ pub(super) fn check(history: &History, changes: &[Changed], verdict: &mut Verdic
         let step = Step { called_us: changed.called_us, ended_us, what };
         keys[changed.key.0 as usize].push((changed.place, step));
     }
-    for seen in reads(history).filter(|seen| seen.is_fresh) {
-        for (key, sight) in seen.sights(history) {
-            let (called_us, ended_us) = (seen.operation.called_us, Some(seen.ended_us));
+    for seen in reads.iter().filter(|seen| seen.is_fresh) {
+        for (key, sight) in seen.sights.iter().copied() {
+            let (called_us, ended_us) = (seen.called_us, Some(seen.ended_us));
             let step = Step { called_us, ended_us, what: What::Read(sight) };
             keys[key.0 as usize].push((seen.place, step));
         }
@@ -61,7 +61,7 @@ struct Known {
 }
 
 impl Known {
-    fn new(history: &History, changes: &[Changed]) -> Known {
+    fn new(changes: &[Changed], reads: &[Seen]) -> Known {
         let mut known = Known { texts: BTreeSet::new(), lengths: BTreeSet::new() };
         for changed in changes {
             if let Change::Swap { expected: Expected::Value(content), .. } = changed.change {
@@ -71,10 +71,8 @@ impl Known {
                 known.sight(sight);
             }
         }
-        for seen in reads(history) {
-            for (_, sight) in seen.sights(history) {
-                known.sight(sight);
-            }
+        for (_, sight) in reads.iter().flat_map(|seen| &seen.sights) {
+            known.sight(*sight);
         }
         known
     }

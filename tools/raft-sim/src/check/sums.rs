@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::changes::{Changed, reads};
+use super::changes::{Changed, Seen};
 use super::history::{Change, History, Told};
 use super::values::{Content, Key, Shown, Sight};
 use super::{Check, Verdict};
@@ -18,7 +18,7 @@ struct Counter {
     is_other: bool,
 }
 
-pub(super) fn check(history: &History, changes: &[Changed], verdict: &mut Verdict) {
+pub(super) fn check(history: &History, changes: &[Changed], reads: &[Seen], verdict: &mut Verdict) {
     let mut counters: BTreeMap<Key, Counter> = BTreeMap::new();
     for changed in changes {
         let counter = counters.entry(changed.key).or_default();
@@ -35,8 +35,8 @@ pub(super) fn check(history: &History, changes: &[Changed], verdict: &mut Verdic
             _ => counter.is_other = true,
         }
     }
-    for seen in reads(history).filter(|seen| seen.is_contents) {
-        for (key, sight) in seen.sights(history) {
+    for seen in reads.iter().filter(|seen| seen.is_contents) {
+        for (key, sight) in seen.sights.iter().copied() {
             let Some(counter) = counters.get(&key).filter(|counter| !counter.is_other) else {
                 continue;
             };
