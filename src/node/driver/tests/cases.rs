@@ -197,8 +197,8 @@ fn all_nodes_killed_at_once_lose_nothing_that_was_acknowledged() {
     }
 }
 
-#[test]
-fn a_member_that_was_away_for_long_is_served_from_disk() {
+/// A cluster with a member that has just come back, behind what the others hold in memory.
+fn back_after_long() -> (Cluster, u16) {
     let mut cluster = Cluster::new(Shape { recent_bytes: 8 << 10, ..Shape::default() });
     let leader = cluster.elect();
     let away = leader % 3 + 1;
@@ -210,23 +210,19 @@ fn a_member_that_was_away_for_long_is_served_from_disk() {
     }
     cluster.until("the log went on", |cluster| cluster.applied(leader) > Index(500));
     cluster.start(away);
+    (cluster, away)
+}
+
+#[test]
+fn a_member_that_was_away_for_long_is_served_from_disk() {
+    let (mut cluster, away) = back_after_long();
     cluster.converge();
     assert!(cluster.applied(away) > Index(500));
 }
 
 #[test]
 fn a_member_whose_connection_is_renewed_while_it_is_served_from_disk_is_served_on() {
-    let mut cluster = Cluster::new(Shape { recent_bytes: 8 << 10, ..Shape::default() });
-    let leader = cluster.elect();
-    let away = leader % 3 + 1;
-    cluster.kill(away);
-    let value = "x".repeat(200);
-    for number in 0..500 {
-        cluster.put(leader, &format!("k{number}"), &value);
-        cluster.step();
-    }
-    cluster.until("the log went on", |cluster| cluster.applied(leader) > Index(500));
-    cluster.start(away);
+    let (mut cluster, away) = back_after_long();
     cluster.renewed = [(away, true), (away, false)].repeat(2);
     cluster.until("the connection was renewed", |cluster| cluster.renewed.is_empty());
     cluster.converge();
