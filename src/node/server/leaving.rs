@@ -1,5 +1,7 @@
 //! Leaving in good order, and other settings while the node runs.
 
+use std::time::Duration;
+
 use super::life::Life;
 use super::serving::limits;
 use super::{Due, Server};
@@ -9,7 +11,6 @@ use crate::node::connection::Stage;
 use crate::node::driver::DriverInput;
 use crate::node::outside::Outside;
 use crate::wire::encode_goodbye;
-use std::time::Duration;
 
 impl<O: Outside> Server<O> {
     /// For how long it has been on its way out, if it was asked to stop.
