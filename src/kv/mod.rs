@@ -6,7 +6,6 @@
 mod answer;
 mod change;
 mod command;
-mod hash;
 mod keeper;
 mod key;
 mod machine;

@@ -10,12 +10,11 @@ use imbl::OrdMap;
 
 use super::answer::SessionState;
 use super::command::{SessionId, SessionPart};
-use super::hash::ElementHash;
 use super::key::Key;
 use super::refusal::Refusal;
 use super::settings::{MIN_ANSWER_BYTES, Settings};
 use super::{ANSWER_OVERHEAD, SESSION_WINDOW, TOLD_VALUE_BYTES};
-use crate::model::{Index, LogId, LogTime};
+use crate::model::{Hash128, Index, LogId, LogTime};
 
 /// The tags of a session's and of a remembered answer's element in the state hash, and of the
 /// mark of what was forgotten.
@@ -207,7 +206,7 @@ impl Sessions {
 
     /// The sum of the hashes of all sessions, their answers and the mark of what was forgotten.
     pub(super) fn sum(&self) -> u128 {
-        let mark = ElementHash::new(FORGOTTEN_ELEMENT).u64(self.forgotten.0).finish();
+        let mark = Hash128::element(FORGOTTEN_ELEMENT).u64(self.forgotten.0).finish();
         self.sum.wrapping_add(mark)
     }
 
@@ -291,7 +290,7 @@ impl Remembered {
 }
 
 fn element(name: &[u8], session: &Session) -> u128 {
-    ElementHash::new(ELEMENT)
+    Hash128::element(ELEMENT)
         .u64(session.opened_at.0)
         .u64(session.lowest)
         .u64(session.active.id.index.0)
@@ -301,7 +300,7 @@ fn element(name: &[u8], session: &Session) -> u128 {
 }
 
 fn answer_element(name: &[u8], number: u64, remembered: &Remembered) -> u128 {
-    ElementHash::new(ANSWER_ELEMENT)
+    Hash128::element(ANSWER_ELEMENT)
         .bytes(&[name.len() as u8])
         .bytes(name)
         .u64(number)

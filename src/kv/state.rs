@@ -3,12 +3,11 @@
 use bytes::{BufMut, BytesMut};
 
 use super::answer::{self, Answer, Item, PageItem, SessionState};
-use super::hash::ElementHash;
 use super::query::{MAX_ANSWER_BYTES, Query, Scan};
 use super::session::Sessions;
 use super::settings::Settings;
 use super::store::Store;
-use crate::model::{LogId, LogTime, Malformed};
+use crate::model::{Hash128, LogId, LogTime, Malformed};
 
 /// The tags of the settings' and the feature level's element in the state hash.
 const SETTINGS_ELEMENT: u8 = 4;
@@ -88,8 +87,8 @@ impl State {
     /// The hash of the state; docs/state-machine.md defines it.
     #[must_use]
     pub fn state_hash(&self) -> u128 {
-        let settings = ElementHash::new(SETTINGS_ELEMENT).bytes(&self.settings.encode()).finish();
-        let level = ElementHash::new(FEATURE_LEVEL_ELEMENT).u32(self.feature_level).finish();
+        let settings = Hash128::element(SETTINGS_ELEMENT).bytes(&self.settings.encode()).finish();
+        let level = Hash128::element(FEATURE_LEVEL_ELEMENT).u32(self.feature_level).finish();
         [self.store.sum(), self.sessions.sum(), settings, level]
             .into_iter()
             .fold(0, u128::wrapping_add)

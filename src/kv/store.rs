@@ -6,9 +6,8 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use super::answer::Item;
-use super::hash::ElementHash;
 use super::key::Key;
-use crate::model::Index;
+use crate::model::{Hash128, Index};
 
 /// The tag of a key's element in the state hash.
 const ELEMENT: u8 = 1;
@@ -100,7 +99,7 @@ impl Record {
 }
 
 fn element(key: &[u8], item: Item<'_>) -> u128 {
-    ElementHash::new(ELEMENT)
+    Hash128::element(ELEMENT)
         .u64(item.version)
         .u64(item.mod_index.0)
         .u32(key.len() as u32)

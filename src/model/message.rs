@@ -1,6 +1,8 @@
 //! What members say to each other.
 
-use super::{Batch, Boot, Index, LogId, Member, Round, Term};
+use bytes::Bytes;
+
+use super::{Batch, Boot, Index, LogId, Member, Round, SnapshotId, Term};
 
 /// A message between two members. Messages may be lost, doubled, delayed and reordered.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,6 +73,11 @@ pub enum Body {
     },
     /// The receiver is to stand for election at once (dissertation, section 3.10).
     TimeoutNow,
+    /// Bytes of a snapshot, for a member that needs entries that the leader's log no longer holds
+    /// (paper, section 7).
+    Piece(Piece),
+    /// The answer to a [`Body::Piece`], or that something has come of it since.
+    PieceReply(PieceReply),
 }
 
 /// A piece of the leader's log.
@@ -112,6 +119,38 @@ pub enum AppendReply {
         /// As in [`AppendReply::Accepted`].
         durable: Index,
     },
+}
+
+/// Bytes of the file of a snapshot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Piece {
+    /// Which snapshot.
+    pub snapshot: SnapshotId,
+    /// Where in the file they stand.
+    pub offset: u64,
+    /// At most [`MAX_PIECE_BYTES`](super::MAX_PIECE_BYTES). None: asks how much of this snapshot
+    /// the receiver has.
+    pub bytes: Bytes,
+}
+
+/// What a follower answers to a [`Piece`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PieceReply {
+    /// Which snapshot.
+    pub snapshot: SnapshotId,
+    /// What the follower has of it.
+    pub receipt: Receipt,
+}
+
+/// How far the transfer of a snapshot is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Receipt {
+    /// The follower has the bytes before this offset, and wants those from there on. It may be
+    /// below what it said earlier, where what it had turned out to be bad.
+    Has(u64),
+    /// The log of the follower is durable up to the snapshot's last entry, whether by this
+    /// snapshot or without it, and equals the leader's up to there. Entries may follow.
+    Done,
 }
 
 /// What the leader knows of a member, told to all with each heartbeat, so that whoever has

@@ -4,15 +4,18 @@
 //! - time: [`Time`] that a process measures, [`LogTime`] that the log carries;
 //! - the log: [`EntryHeader`], [`EntryRef`] and [`Batch`], one encoding for wire and disk;
 //! - the cluster: [`Configuration`], made for joint configurations;
-//! - what peers say to each other: [`Message`].
+//! - what peers say to each other: [`Message`];
+//! - snapshots by their name: [`SnapshotId`]; and [`Hash128`], by which replicas compare.
 
 mod batch;
 mod codec;
 mod configuration;
 mod entry;
 mod founding;
+mod hash;
 mod ids;
 mod message;
+mod snapshot;
 mod span;
 mod time;
 
@@ -23,11 +26,13 @@ pub use entry::{
     ENTRY_FORMAT, ENTRY_HEADER_BYTES, EntryError, EntryHeader, EntryKind, EntryRef, MAX_ENTRY_BYTES,
 };
 pub use founding::Founding;
+pub use hash::Hash128;
 pub use ids::{
     Boot, ClusterId, Epoch, Incarnation, Index, LogId, Member, NodeId, Round, StartNumber, Term,
     WriteSeq,
 };
-pub use message::{Append, AppendReply, Body, Message, PeerLevel};
+pub use message::{Append, AppendReply, Body, Message, PeerLevel, Piece, PieceReply, Receipt};
+pub use snapshot::{MAX_PIECE_BYTES, SnapshotId};
 pub use span::{Span, TermRun};
 pub use time::{LogTime, Time};
 

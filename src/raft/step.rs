@@ -80,6 +80,7 @@ impl Raft {
                 self.on_heartbeat_reply(from, round, matched, durable);
             }
             Body::TimeoutNow => self.on_timeout_now(from),
+            Body::Piece(_) | Body::PieceReply(_) => self.dropped(from, "about a snapshot"),
             Body::PreVote { .. } | Body::PreVoteReply { .. } => {}
         }
     }

@@ -6,9 +6,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::append::APPEND_HEAD_BYTES;
 use super::peer;
+use super::piece::PIECE_HEAD_BYTES;
 use super::{FoundingOffer, FoundingReply, Reply, Request, WireError, fields, founding};
 use super::{reply, request};
-use crate::model::{BatchError, Body, ByteReader, Index, MAX_ENTRY_BYTES, Malformed, Term};
+use crate::model::{
+    BatchError, Body, ByteReader, Index, MAX_ENTRY_BYTES, MAX_PIECE_BYTES, Malformed, Term,
+};
 
 /// The bytes before a frame's body: length (4), CRC-32 (4), kind (1), flags (1).
 pub const FRAME_HEADER_BYTES: usize = 10;
@@ -73,6 +76,9 @@ kinds! {
     HeartbeatReply 0x08 "heartbeat_reply" 32, 32, "The answer to heartbeat."
     TimeoutNow 0x09 "timeout_now" 8, 8, "The receiver is to stand for election at once."
     PointReport 0x0a "point_report" 24, 24, "The sender's state hash at a point."
+    Piece 0x0b "piece" PIECE_HEAD_BYTES, PIECE_HEAD_BYTES + MAX_PIECE_BYTES,
+        "Bytes of a snapshot, or a question how much of it there is."
+    PieceReply 0x0c "piece_reply" 49, 57, "The answer to piece, or that something came of it."
     Founding 0x10 "founding" 36, founding::MAX_FOUNDING_BYTES,
         "The first entry of the cluster, to be stored."
     FoundingReply 0x11 "founding_reply" 1, 1 + founding::MAX_FOUNDING_BYTES,

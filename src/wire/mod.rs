@@ -18,6 +18,7 @@ mod frame;
 mod greeting;
 mod hello;
 mod peer;
+mod piece;
 mod reader;
 mod reply;
 mod request;

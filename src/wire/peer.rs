@@ -3,6 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::append::encode_append_head;
+use super::piece::{put_piece, put_piece_reply, read_piece, read_piece_reply};
 use super::{Frame, Kind, OpenFrame, WireError, fields};
 use crate::model::{
     Append, AppendReply, Batch, BatchError, Body, Boot, ByteReader, ENTRY_HEADER_BYTES, Index,
@@ -54,6 +55,8 @@ pub fn encode_message(term: Term, body: &Body, out: &mut BytesMut) {
             out.put_u64_le(matched.0);
             out.put_u64_le(durable.0);
         }
+        Body::Piece(piece) => put_piece(piece, out),
+        Body::PieceReply(reply) => put_piece_reply(reply, out),
         Body::TimeoutNow | Body::Append(_) => {}
     }
     frame.seal(out);
@@ -70,6 +73,8 @@ const fn kind(body: &Body) -> Kind {
         Body::Heartbeat { .. } => Kind::Heartbeat,
         Body::HeartbeatReply { .. } => Kind::HeartbeatReply,
         Body::TimeoutNow => Kind::TimeoutNow,
+        Body::Piece(_) => Kind::Piece,
+        Body::PieceReply(_) => Kind::PieceReply,
     }
 }
 
@@ -106,10 +111,10 @@ fn put_heartbeat(round: Round, commit: Index, levels: &[PeerLevel], out: &mut By
 pub(super) fn decode(frame: &Frame) -> Result<(Term, Body), WireError> {
     let mut reader = frame.reader();
     let term = frame.body_error(fields::term(&mut reader, "term"))?;
-    let body = if frame.kind() == Kind::Append {
-        Body::Append(read_append(frame, term, &mut reader)?)
-    } else {
-        frame.body_error(read_body(frame.kind(), term, &mut reader))?
+    let body = match frame.kind() {
+        Kind::Append => Body::Append(read_append(frame, term, &mut reader)?),
+        Kind::Piece => Body::Piece(read_piece(frame, term, &mut reader)?),
+        kind => frame.body_error(read_body(kind, term, &mut reader))?,
     };
     frame.body_error(reader.finish())?;
     Ok((term, body))
@@ -142,6 +147,7 @@ fn read_body(kind: Kind, term: Term, reader: &mut ByteReader<'_>) -> Result<Body
             Body::HeartbeatReply { round, matched, durable }
         }
         Kind::TimeoutNow => Body::TimeoutNow,
+        Kind::PieceReply => Body::PieceReply(read_piece_reply(term, reader)?),
         other => unreachable!("{other} is no message of a member"),
     })
 }

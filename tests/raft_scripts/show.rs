@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use raft_node::model::{
-    AppendReply, Batch, Body, Configuration, EntryKind, LogId, Message, Span, Standing,
+    AppendReply, Batch, Body, Configuration, EntryKind, LogId, Message, Piece, PieceReply, Receipt,
+    Span, Standing,
 };
 use raft_node::raft::{Event, Output, Refusal, RoleKind, Status};
 
@@ -50,6 +51,15 @@ fn body(body: &Body) -> String {
             format!("HeartbeatReply round={round} matched={matched} durable={durable}")
         }
         Body::TimeoutNow => "TimeoutNow".to_owned(),
+        Body::Piece(Piece { snapshot, offset, bytes }) => {
+            format!("Piece {} {offset}+{}", snapshot.last, bytes.len())
+        }
+        Body::PieceReply(PieceReply { snapshot, receipt: Receipt::Has(offset) }) => {
+            format!("PieceReply {} has {offset}", snapshot.last)
+        }
+        Body::PieceReply(PieceReply { snapshot, receipt: Receipt::Done }) => {
+            format!("PieceReply {} done", snapshot.last)
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::kv::hash::ElementHash;
+use crate::model::Hash128;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Twin {
@@ -259,7 +259,7 @@ impl Twin {
         elements.push([&[5][..], &self.forgotten.to_le_bytes()].concat());
         elements.push([&[6][..], &0_u32.to_le_bytes()].concat());
         elements.iter().fold(0, |sum, element| {
-            sum.wrapping_add(ElementHash::new(element[0]).bytes(&element[1..]).finish())
+            sum.wrapping_add(Hash128::element(element[0]).bytes(&element[1..]).finish())
         })
     }
 }

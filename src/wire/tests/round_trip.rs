@@ -11,7 +11,7 @@ use super::samples::{
 };
 use crate::model::{
     Append, AppendReply, Body, Boot, ClusterId, Epoch, Incarnation, Index, LogId, LogTime, Member,
-    NodeId, PeerLevel, Round, StartNumber, Term,
+    NodeId, PeerLevel, Piece, PieceReply, Receipt, Round, SnapshotId, StartNumber, Term,
 };
 use crate::wire::*;
 
@@ -96,6 +96,37 @@ fn append_of(prev: LogId, entries: usize) -> Append {
     Append { prev, commit: Index(prev.index.0 / 2), batch }
 }
 
+/// A snapshot that has at least so many bytes.
+fn snapshot(last: LogId, least: u64) -> impl Strategy<Value = SnapshotId> {
+    (least..=MAX_COUNTER, any::<u128>()).prop_map(move |(bytes, hash)| SnapshotId {
+        last,
+        bytes,
+        hash,
+    })
+}
+
+fn piece(last: LogId) -> impl Strategy<Value = Piece> {
+    (opaque(), any::<u32>()).prop_flat_map(move |(bytes, offset)| {
+        let offset = u64::from(offset);
+        snapshot(last, offset + bytes.len() as u64).prop_map(move |snapshot| Piece {
+            snapshot,
+            offset,
+            bytes: bytes.clone(),
+        })
+    })
+}
+
+fn piece_reply(last: LogId) -> impl Strategy<Value = PieceReply> {
+    prop_oneof![
+        any::<u32>().prop_flat_map(move |has| {
+            let has = u64::from(has);
+            snapshot(last, has)
+                .prop_map(move |snapshot| PieceReply { snapshot, receipt: Receipt::Has(has) })
+        }),
+        snapshot(last, 0).prop_map(|snapshot| PieceReply { snapshot, receipt: Receipt::Done }),
+    ]
+}
+
 fn message() -> impl Strategy<Value = (Term, Body)> {
     term_and_id().prop_flat_map(|(term, last)| {
         let heartbeat = (counter(), index(), prop::collection::vec(peer_level(), 0..=64));
@@ -118,6 +149,8 @@ fn message() -> impl Strategy<Value = (Term, Body)> {
                 durable
             }),
             Just(Body::TimeoutNow),
+            piece(last).prop_map(Body::Piece),
+            piece_reply(last).prop_map(Body::PieceReply),
         ];
         (Just(term), body)
     })

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use crate::model::{
     Append, AppendReply, Batch, BatchBuilder, Body, Boot, ClusterId, Configuration, EntryHeader,
     EntryKind, Epoch, Founding, Incarnation, Index, LogId, LogTime, Member, NodeId, PeerLevel,
-    Round, Seat, Standing, StartNumber, Term,
+    Piece, PieceReply, Receipt, Round, Seat, SnapshotId, Standing, StartNumber, Term,
 };
 use crate::wire::*;
 
@@ -133,6 +133,7 @@ pub(super) fn bodies() -> Vec<(&'static str, Body)> {
         PeerLevel { member: member(1), matched: Index(812), boot: Boot(4) },
         PeerLevel { member: member(2), matched: Index(811), boot: Boot(2) },
     ];
+    let snapshot = SnapshotId { last: log_id(6, 700), bytes: 4_096, hash: 0xabcd };
     vec![
         ("pre_vote", Body::PreVote { candidate_term: Term(8), last: log_id(7, 812) }),
         ("pre_vote_reply", Body::PreVoteReply { candidate_term: Term(8), granted: true }),
@@ -149,6 +150,9 @@ pub(super) fn bodies() -> Vec<(&'static str, Body)> {
         ("heartbeat", Body::Heartbeat { round: Round(31), commit: Index(811), levels }),
         ("heartbeat_reply", Body::HeartbeatReply { round: Round(31), matched, durable }),
         ("timeout_now", Body::TimeoutNow),
+        ("piece", Body::Piece(Piece { snapshot, offset: 90, bytes: Bytes::from_static(b"state") })),
+        ("piece_reply has", Body::PieceReply(PieceReply { snapshot, receipt: Receipt::Has(95) })),
+        ("piece_reply done", Body::PieceReply(PieceReply { snapshot, receipt: Receipt::Done })),
     ]
 }
 

@@ -1,5 +1,4 @@
-//! The hash of one element of the state. The state's hash is the sum of them all, so that a
-//! command changes it by the few elements that it touches.
+//! The hash by which replicas compare what they hold: elements of the state, files of snapshots.
 
 use byteorder::{ByteOrder, LittleEndian};
 
@@ -10,34 +9,56 @@ const C2: u64 = 0x4cf5_ad43_2745_937f;
 ///
 /// It is fixed forever: replicas of different versions compare what it gives. It finds faults,
 /// not forgers.
+///
+/// ```
+/// use raft_node::model::Hash128;
+/// let whole = Hash128::new().bytes(b"one and two").finish();
+/// assert_eq!(Hash128::new().bytes(b"one and").bytes(b" two").finish(), whole);
+/// ```
 #[derive(Clone, Debug)]
-pub(super) struct ElementHash {
+pub struct Hash128 {
     h1: u64,
     h2: u64,
     block: [u8; 16],
     length: u64,
 }
 
-impl ElementHash {
-    /// An element of the kind that `tag` names.
-    pub(super) const fn new(tag: u8) -> ElementHash {
+impl Default for Hash128 {
+    fn default() -> Hash128 {
+        Hash128::new()
+    }
+}
+
+impl Hash128 {
+    /// The hash of nothing yet.
+    #[must_use]
+    pub const fn new() -> Hash128 {
+        Hash128 { h1: 0, h2: 0, block: [0; 16], length: 0 }
+    }
+
+    /// An element of the kind that `tag` names: its first byte.
+    #[must_use]
+    pub const fn element(tag: u8) -> Hash128 {
         let mut block = [0; 16];
         block[0] = tag;
-        ElementHash { h1: 0, h2: 0, block, length: 1 }
+        Hash128 { h1: 0, h2: 0, block, length: 1 }
     }
 
     /// Feeds a number of 4 bytes.
-    pub(super) fn u32(self, number: u32) -> ElementHash {
+    #[must_use]
+    pub fn u32(self, number: u32) -> Hash128 {
         self.bytes(&number.to_le_bytes())
     }
 
     /// Feeds a number of 8 bytes.
-    pub(super) fn u64(self, number: u64) -> ElementHash {
+    #[must_use]
+    pub fn u64(self, number: u64) -> Hash128 {
         self.bytes(&number.to_le_bytes())
     }
 
     /// Feeds bytes.
-    pub(super) fn bytes(mut self, mut bytes: &[u8]) -> ElementHash {
+    #[must_use]
+    pub fn bytes(mut self, mut bytes: &[u8]) -> Hash128 {
         let filled = (self.length % 16) as usize;
         self.length += bytes.len() as u64;
         if filled > 0 {
@@ -59,7 +80,8 @@ impl ElementHash {
     }
 
     /// The hash: its first 64 bits are the lower ones.
-    pub(super) fn finish(mut self) -> u128 {
+    #[must_use]
+    pub fn finish(mut self) -> u128 {
         let filled = (self.length % 16) as usize;
         self.block[filled..].fill(0);
         if filled > 8 {
@@ -112,7 +134,7 @@ mod tests {
     /// The hash as two numbers of 64 bits, the first one first.
     fn shown(text: &str) -> String {
         let (first, rest) = text.as_bytes().split_first().unwrap();
-        let hash = ElementHash::new(*first).bytes(rest).finish();
+        let hash = Hash128::element(*first).bytes(rest).finish();
         format!("{:016x}{:016x}", hash as u64, (hash >> 64) as u64)
     }
 
@@ -130,10 +152,10 @@ mod tests {
     fn how_the_bytes_are_cut_into_pieces_does_not_matter() {
         let bytes: Vec<u8> = (0..100).collect();
         for length in 1..bytes.len() {
-            let whole = ElementHash::new(bytes[0]).bytes(&bytes[1..length]).finish();
+            let whole = Hash128::element(bytes[0]).bytes(&bytes[1..length]).finish();
             for cut in 1..length {
                 let (first, second) = bytes[1..length].split_at(cut - 1);
-                let pieces = ElementHash::new(bytes[0]).bytes(first).bytes(second).finish();
+                let pieces = Hash128::element(bytes[0]).bytes(first).bytes(second).finish();
                 assert_eq!(pieces, whole, "{length} bytes cut at {cut}");
             }
         }

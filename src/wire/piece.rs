@@ -1,0 +1,87 @@
+//! Pieces of snapshots on their way from the leader to a follower.
+
+use bytes::{BufMut, BytesMut};
+
+use super::{Frame, WireError, fields};
+use crate::model::{ByteReader, Malformed, Piece, PieceReply, Receipt, SnapshotId, Term};
+
+/// The body of a piece before its bytes: term, log id, length, hash, offset.
+pub(super) const PIECE_HEAD_BYTES: usize = 8 + SNAPSHOT_BYTES + 8;
+
+/// A snapshot's name: log id, length, hash.
+const SNAPSHOT_BYTES: usize = 16 + 8 + 16;
+
+const HAS: u8 = 1;
+const DONE: u8 = 2;
+
+/// Appends a piece, behind the term.
+pub(super) fn put_piece(piece: &Piece, out: &mut BytesMut) {
+    put_snapshot(piece.snapshot, out);
+    out.put_u64_le(piece.offset);
+    out.put_slice(&piece.bytes);
+}
+
+/// Appends a reply, behind the term.
+pub(super) fn put_piece_reply(reply: &PieceReply, out: &mut BytesMut) {
+    put_snapshot(reply.snapshot, out);
+    match reply.receipt {
+        Receipt::Has(offset) => {
+            out.put_u8(HAS);
+            out.put_u64_le(offset);
+        }
+        Receipt::Done => out.put_u8(DONE),
+    }
+}
+
+/// Reads a piece behind the term; it shares the frame's buffer.
+pub(super) fn read_piece(
+    frame: &Frame,
+    term: Term,
+    reader: &mut ByteReader<'_>,
+) -> Result<Piece, WireError> {
+    let snapshot = frame.body_error(read_snapshot(term, reader))?;
+    let left = (frame.body().len() - PIECE_HEAD_BYTES) as u64;
+    let offset = frame.body_error(read_offset(snapshot.bytes, left, reader))?;
+    Ok(Piece { snapshot, offset, bytes: frame.rest(reader) })
+}
+
+/// Reads a reply behind the term.
+pub(super) fn read_piece_reply(
+    term: Term,
+    reader: &mut ByteReader<'_>,
+) -> Result<PieceReply, Malformed> {
+    let snapshot = read_snapshot(term, reader)?;
+    let receipt = match reader.u8("receipt")? {
+        HAS => Receipt::Has(read_offset(snapshot.bytes, 0, reader)?),
+        DONE => Receipt::Done,
+        other => return Err(reader.invalid("receipt", 1, u64::from(other))),
+    };
+    Ok(PieceReply { snapshot, receipt })
+}
+
+fn put_snapshot(snapshot: SnapshotId, out: &mut BytesMut) {
+    fields::put_log_id(snapshot.last, out);
+    out.put_u64_le(snapshot.bytes);
+    out.put_u128_le(snapshot.hash);
+}
+
+fn read_snapshot(term: Term, reader: &mut ByteReader<'_>) -> Result<SnapshotId, Malformed> {
+    Ok(SnapshotId {
+        last: fields::log_id_up_to(reader, ["snapshot term", "snapshot index"], term)?,
+        bytes: fields::counter(reader, "snapshot length")?,
+        hash: reader.u128("snapshot hash")?,
+    })
+}
+
+/// Where `length` bytes stand that lie inside of `bytes`.
+fn read_offset(bytes: u64, length: u64, reader: &mut ByteReader<'_>) -> Result<u64, Malformed> {
+    let at = reader.offset();
+    let found = reader.u64("offset")?;
+    match bytes.checked_sub(length) {
+        Some(bound) if found <= bound => Ok(found),
+        bound => {
+            let bound = bound.unwrap_or(0);
+            Err(Malformed::TooLarge { field: "offset", offset: at, found, bound })
+        }
+    }
+}
