@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Channel, Failure, Reason};
 use crate::kv::{Command, MAX_COMMAND_BYTES, Query};
-use crate::model::NodeId;
+use crate::model::{NodeId, SnapshotId};
 use crate::wire::{Consistency, ReplyBody, RequestBody};
 
 /// What is asked: a command, a query, or something about the node itself.
@@ -26,6 +26,12 @@ enum Kind {
     Status,
     Ping,
     Transfer(Option<NodeId>),
+    TakeSnapshot,
+    Snapshots,
+    SnapshotPiece {
+        snapshot: SnapshotId,
+        offset: u64,
+    },
 }
 
 impl Ask {
@@ -72,13 +78,31 @@ impl Ask {
         Ask(Kind::Transfer(to))
     }
 
+    /// To have every node take a snapshot.
+    #[must_use]
+    pub fn take_snapshot() -> Ask {
+        Ask(Kind::TakeSnapshot)
+    }
+
+    /// To say which snapshots the node keeps.
+    #[must_use]
+    pub fn snapshots() -> Ask {
+        Ask(Kind::Snapshots)
+    }
+
+    /// For the bytes of a snapshot's file from an offset on.
+    #[must_use]
+    pub fn snapshot_piece(snapshot: SnapshotId, offset: u64) -> Ask {
+        Ask(Kind::SnapshotPiece { snapshot, offset })
+    }
+
     /// Whether any node can answer, not only the leader.
     #[must_use]
     pub fn is_for_any(&self) -> bool {
         match &self.0 {
-            Kind::Change { .. } | Kind::Transfer(_) => false,
+            Kind::Change { .. } | Kind::Transfer(_) | Kind::TakeSnapshot => false,
             Kind::Question { consistency, .. } => *consistency == Consistency::Stale,
-            Kind::Status | Kind::Ping => true,
+            Kind::Status | Kind::Ping | Kind::Snapshots | Kind::SnapshotPiece { .. } => true,
         }
     }
 
@@ -88,6 +112,8 @@ impl Ask {
         match &self.0 {
             Kind::Change { once, .. } => *once,
             Kind::Question { .. } | Kind::Status | Kind::Ping => true,
+            // A snapshot more changes nothing but when the log is let go.
+            Kind::TakeSnapshot | Kind::Snapshots | Kind::SnapshotPiece { .. } => true,
             Kind::Transfer(_) => false,
         }
     }
@@ -98,6 +124,7 @@ impl Ask {
         match &self.0 {
             Kind::Change { .. } | Kind::Transfer(_) => true,
             Kind::Question { .. } | Kind::Status | Kind::Ping => false,
+            Kind::TakeSnapshot | Kind::Snapshots | Kind::SnapshotPiece { .. } => false,
         }
     }
 
@@ -110,6 +137,8 @@ impl Ask {
                 | (Kind::Status, ReplyBody::Status(_))
                 | (Kind::Ping, ReplyBody::Pong)
                 | (Kind::Transfer(_), ReplyBody::Transferred { .. })
+                | (Kind::TakeSnapshot | Kind::Snapshots, ReplyBody::Snapshots(_))
+                | (Kind::SnapshotPiece { .. }, ReplyBody::Piece(_))
         )
     }
 
@@ -123,6 +152,12 @@ impl Ask {
             Kind::Status => channel.request(id, timeout, RequestBody::Status),
             Kind::Ping => channel.request(id, timeout, RequestBody::Ping),
             Kind::Transfer(to) => channel.request(id, timeout, RequestBody::Transfer(*to)),
+            Kind::TakeSnapshot => channel.request(id, timeout, RequestBody::TakeSnapshot),
+            Kind::Snapshots => channel.request(id, timeout, RequestBody::Snapshots),
+            Kind::SnapshotPiece { snapshot, offset } => {
+                let (snapshot, offset) = (*snapshot, *offset);
+                channel.request(id, timeout, RequestBody::SnapshotPiece { snapshot, offset });
+            }
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::ask::Ask;
 use super::call::{Call, Event, Next};
 use super::channel::Greeting;
@@ -12,8 +14,8 @@ use super::link::{Link, Nothing};
 use super::session::{Numbering, Session, ask_state};
 use super::{Done, Doubt, Endpoint, Failure, Options, Page, Reason, Seen, Sum, Swap, Value};
 use crate::kv::{Answer, Expected, Operation, Query, Scan, SessionState};
-use crate::model::{Malformed, NodeId, StartNumber, Term, Time};
-use crate::wire::{ReplyBody, StatusReply};
+use crate::model::{Malformed, NodeId, SnapshotId, StartNumber, Term, Time};
+use crate::wire::{KeptSnapshot, ReplyBody, StatusReply};
 
 /// A client of a cluster: blocking, one request at a time.
 ///
@@ -219,6 +221,36 @@ impl Client {
     pub fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(NodeId, Term), Failure> {
         match self.run(Ask::transfer(to))? {
             ReplyBody::Transferred { leader, term } => Ok((leader, term)),
+            other => unreachable!("a call ends with the kind that was asked for, not {other:?}"),
+        }
+    }
+
+    /// Asks the leader to have every node take a snapshot at one and the same entry; the answer
+    /// is the leader's, once it is durable there.
+    pub fn take_snapshot(&mut self) -> Result<KeptSnapshot, Failure> {
+        match self.run(Ask::take_snapshot())? {
+            ReplyBody::Snapshots(taken) => taken
+                .first()
+                .copied()
+                .ok_or_else(|| Failure::refused(Reason::Answer(UNEXPECTED), Vec::new())),
+            other => unreachable!("a call ends with the kind that was asked for, not {other:?}"),
+        }
+    }
+
+    /// The snapshots that the node keeps, the newest first.
+    pub fn snapshots(&mut self) -> Result<Vec<KeptSnapshot>, Failure> {
+        match self.run(Ask::snapshots())? {
+            ReplyBody::Snapshots(kept) => Ok(kept),
+            other => unreachable!("a call ends with the kind that was asked for, not {other:?}"),
+        }
+    }
+
+    /// Bytes of the file of a snapshot that the node keeps, from `offset` on, which lies before
+    /// its end: at least one, at most [`MAX_PIECE_BYTES`](crate::model::MAX_PIECE_BYTES).
+    pub fn snapshot_piece(&mut self, snapshot: SnapshotId, offset: u64) -> Result<Bytes, Failure> {
+        match self.run(Ask::snapshot_piece(snapshot, offset))? {
+            ReplyBody::Piece(bytes) if !bytes.is_empty() => Ok(bytes),
+            ReplyBody::Piece(_) => Err(Failure::refused(Reason::Answer(UNEXPECTED), Vec::new())),
             other => unreachable!("a call ends with the kind that was asked for, not {other:?}"),
         }
     }

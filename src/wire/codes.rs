@@ -74,6 +74,8 @@ refusal_codes! {
         "Another change of members, or the first entry of the leader's term, isn't committed yet."
     Unsupported 15 "unsupported" false
         "The cluster's feature level is too low for the request."
+    SnapshotGone 16 "snapshot_gone" false
+        "The node doesn't keep this snapshot, or not any more."
 }
 
 /// Declares the codes of refused connections: number, name, whether it guards the data,

@@ -41,8 +41,8 @@ pub use hello::{
 pub use peer::encode_message;
 pub use reader::{FillEnd, Filled, FrameReader};
 pub use reply::{
-    LeaderHint, Reply, ReplyBody, encode_answer, encode_done, encode_refused, open_answer,
-    open_done,
+    KeptSnapshot, LeaderHint, Reply, ReplyBody, encode_answer, encode_done, encode_refused,
+    open_answer, open_done,
 };
 pub use request::{Consistency, Request, RequestBody, encode_read, encode_write};
 pub use status::{Awaited, HealthReason, PeerReport, StatusReply, StatusRole, StorageKind};

@@ -9,7 +9,9 @@ use crate::model::{ByteReader, Malformed, Piece, PieceReply, Receipt, SnapshotId
 pub(super) const PIECE_HEAD_BYTES: usize = 8 + SNAPSHOT_BYTES + 8;
 
 /// A snapshot's name: log id, length, hash.
-const SNAPSHOT_BYTES: usize = 16 + 8 + 16;
+pub(super) const SNAPSHOT_BYTES: usize = 16 + 8 + 16;
+
+const LAST: [&str; 2] = ["snapshot term", "snapshot index"];
 
 const HAS: u8 = 1;
 const DONE: u8 = 2;
@@ -39,7 +41,7 @@ pub(super) fn read_piece(
     term: Term,
     reader: &mut ByteReader<'_>,
 ) -> Result<Piece, WireError> {
-    let snapshot = frame.body_error(read_snapshot(term, reader))?;
+    let snapshot = frame.body_error(read_snapshot_up_to(term, reader))?;
     let left = (frame.body().len() - PIECE_HEAD_BYTES) as u64;
     let offset = frame.body_error(read_offset(snapshot.bytes, left, reader))?;
     Ok(Piece { snapshot, offset, bytes: frame.rest(reader) })
@@ -50,7 +52,7 @@ pub(super) fn read_piece_reply(
     term: Term,
     reader: &mut ByteReader<'_>,
 ) -> Result<PieceReply, Malformed> {
-    let snapshot = read_snapshot(term, reader)?;
+    let snapshot = read_snapshot_up_to(term, reader)?;
     let receipt = match reader.u8("receipt")? {
         HAS => Receipt::Has(read_offset(snapshot.bytes, 0, reader)?),
         DONE => Receipt::Done,
@@ -59,22 +61,37 @@ pub(super) fn read_piece_reply(
     Ok(PieceReply { snapshot, receipt })
 }
 
-fn put_snapshot(snapshot: SnapshotId, out: &mut BytesMut) {
+pub(super) fn put_snapshot(snapshot: SnapshotId, out: &mut BytesMut) {
     fields::put_log_id(snapshot.last, out);
     out.put_u64_le(snapshot.bytes);
     out.put_u128_le(snapshot.hash);
 }
 
-fn read_snapshot(term: Term, reader: &mut ByteReader<'_>) -> Result<SnapshotId, Malformed> {
+pub(super) fn read_snapshot(reader: &mut ByteReader<'_>) -> Result<SnapshotId, Malformed> {
     Ok(SnapshotId {
-        last: fields::log_id_up_to(reader, ["snapshot term", "snapshot index"], term)?,
+        last: fields::log_id(reader, LAST)?,
         bytes: fields::counter(reader, "snapshot length")?,
         hash: reader.u128("snapshot hash")?,
     })
 }
 
-/// Where `length` bytes stand that lie inside of `bytes`.
-fn read_offset(bytes: u64, length: u64, reader: &mut ByteReader<'_>) -> Result<u64, Malformed> {
+/// A snapshot whose last entry isn't of a term above the sender's.
+fn read_snapshot_up_to(term: Term, reader: &mut ByteReader<'_>) -> Result<SnapshotId, Malformed> {
+    let offset = reader.offset();
+    let snapshot = read_snapshot(reader)?;
+    if snapshot.last.term > term {
+        let (found, bound) = (snapshot.last.term.0, term.0);
+        return Err(Malformed::TooLarge { field: LAST[0], offset, found, bound });
+    }
+    Ok(snapshot)
+}
+
+/// Where `length` bytes stand, all of them inside of `bytes`.
+pub(super) fn read_offset(
+    bytes: u64,
+    length: u64,
+    reader: &mut ByteReader<'_>,
+) -> Result<u64, Malformed> {
     let at = reader.offset();
     let found = reader.u64("offset")?;
     match bytes.checked_sub(length) {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Frame, Kind, OpenFrame, RefusalCode, StatusReply, fields, status};
-use crate::model::{ByteReader, Index, LogId, LogTime, Malformed, NodeId, Term};
+use super::{Frame, Kind, OpenFrame, RefusalCode, StatusReply, fields, piece, status};
+use crate::model::{ByteReader, Index, LogId, LogTime, Malformed, NodeId, SnapshotId, Term};
 
 const DONE: u8 = 1;
 const ANSWER: u8 = 2;
@@ -14,6 +14,11 @@ const UNKNOWN: u8 = 4;
 const STATUS: u8 = 5;
 const TRANSFERRED: u8 = 6;
 const PONG: u8 = 7;
+const SNAPSHOTS: u8 = 8;
+const PIECE: u8 = 9;
+
+/// The most snapshots that a node tells of.
+const MAX_SNAPSHOTS: u32 = 64;
 
 /// The reply to a [`Request`](super::Request).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,6 +76,19 @@ pub enum ReplyBody {
     },
     /// Somebody is there.
     Pong,
+    /// The snapshots that the node keeps, the newest first; or the one that was asked for.
+    Snapshots(Vec<KeptSnapshot>),
+    /// Bytes of a snapshot's file.
+    Piece(Bytes),
+}
+
+/// A snapshot, durable and verified.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeptSnapshot {
+    /// Its name.
+    pub id: SnapshotId,
+    /// The log time of its last entry.
+    pub log_time: LogTime,
 }
 
 /// Who leads, and where it is reached.
@@ -117,6 +135,20 @@ impl Reply {
                 frame.seal(out);
             }
             ReplyBody::Pong => begin(id, PONG, out).seal(out),
+            ReplyBody::Snapshots(snapshots) => {
+                let frame = begin(id, SNAPSHOTS, out);
+                out.put_u32_le(snapshots.len() as u32);
+                for snapshot in snapshots {
+                    piece::put_snapshot(snapshot.id, out);
+                    out.put_u64_le(snapshot.log_time.0);
+                }
+                frame.seal(out);
+            }
+            ReplyBody::Piece(bytes) => {
+                let frame = begin(id, PIECE, out);
+                out.put_slice(bytes);
+                frame.seal(out);
+            }
         }
     }
 }
@@ -236,10 +268,23 @@ pub(super) fn decode(frame: &Frame) -> Result<Reply, Malformed> {
             term: fields::term(&mut reader, "leader term")?,
         },
         PONG => ReplyBody::Pong,
+        SNAPSHOTS => ReplyBody::Snapshots(read_snapshots(&mut reader)?),
+        PIECE => ReplyBody::Piece(frame.rest(&mut reader)),
         other => return Err(reader.invalid("outcome", 1, u64::from(other))),
     };
     reader.finish()?;
     Ok(Reply { id, body })
+}
+
+fn read_snapshots(reader: &mut ByteReader<'_>) -> Result<Vec<KeptSnapshot>, Malformed> {
+    let count = reader.count("snapshots", MAX_SNAPSHOTS, piece::SNAPSHOT_BYTES + 8)?;
+    let mut snapshots = Vec::with_capacity(count);
+    for _ in 0..count {
+        let id = piece::read_snapshot(reader)?;
+        let log_time = fields::log_time(reader, "snapshot time")?;
+        snapshots.push(KeptSnapshot { id, log_time });
+    }
+    Ok(snapshots)
 }
 
 fn read_refused(reader: &mut ByteReader<'_>) -> Result<ReplyBody, Malformed> {

@@ -2,14 +2,17 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Frame, Kind, OpenFrame, fields};
-use crate::model::{ByteReader, Malformed, NodeId};
+use super::{Frame, Kind, OpenFrame, fields, piece};
+use crate::model::{ByteReader, Malformed, NodeId, SnapshotId};
 
 const WRITE: u8 = 1;
 const READ: u8 = 2;
 const STATUS: u8 = 3;
 const TRANSFER: u8 = 4;
 const PING: u8 = 5;
+const TAKE_SNAPSHOT: u8 = 6;
+const SNAPSHOTS: u8 = 7;
+const SNAPSHOT_PIECE: u8 = 8;
 
 /// A request of a client. Many may be under way on one connection; replies come as they are
 /// ready.
@@ -41,6 +44,18 @@ pub enum RequestBody {
     Transfer(Option<NodeId>),
     /// Is anybody there?
     Ping,
+    /// Take a snapshot on every node, at one and the same entry.
+    TakeSnapshot,
+    /// Which snapshots does this node keep?
+    Snapshots,
+    /// The bytes of a snapshot's file, at most
+    /// [`MAX_PIECE_BYTES`](crate::model::MAX_PIECE_BYTES) from an offset on.
+    SnapshotPiece {
+        /// Which snapshot.
+        snapshot: SnapshotId,
+        /// Where in its file; before its end.
+        offset: u64,
+    },
 }
 
 /// How new the answer to a read must be.
@@ -87,6 +102,14 @@ impl Request {
                 frame.seal(out);
             }
             RequestBody::Ping => begin(id, timeout_ms, PING, out).seal(out),
+            RequestBody::TakeSnapshot => begin(id, timeout_ms, TAKE_SNAPSHOT, out).seal(out),
+            RequestBody::Snapshots => begin(id, timeout_ms, SNAPSHOTS, out).seal(out),
+            RequestBody::SnapshotPiece { snapshot, offset } => {
+                let frame = begin(id, timeout_ms, SNAPSHOT_PIECE, out);
+                piece::put_snapshot(*snapshot, out);
+                out.put_u64_le(*offset);
+                frame.seal(out);
+            }
         }
     }
 }
@@ -142,6 +165,13 @@ pub(super) fn decode(frame: &Frame) -> Result<Request, Malformed> {
         STATUS => RequestBody::Status,
         TRANSFER => RequestBody::Transfer(fields::node_or_none(&mut reader, "target")?),
         PING => RequestBody::Ping,
+        TAKE_SNAPSHOT => RequestBody::TakeSnapshot,
+        SNAPSHOTS => RequestBody::Snapshots,
+        SNAPSHOT_PIECE => {
+            let snapshot = piece::read_snapshot(&mut reader)?;
+            let offset = piece::read_offset(snapshot.bytes, 1, &mut reader)?;
+            RequestBody::SnapshotPiece { snapshot, offset }
+        }
         other => return Err(reader.invalid("operation", 1, u64::from(other))),
     };
     reader.finish()?;

@@ -3,13 +3,15 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::fake::{FakeNode, Reaction};
 use super::parts::{done, encoded, endpoint, options, refused, seen};
 use crate::client::finder::Step;
 use crate::client::{AttemptResult, Client, Doubt, Failure, Options, Reason, Swap, Value, survey};
 use crate::kv::{Answer, Command, Expected, Found, Item, Query, Refusal, Scan, SessionState};
-use crate::model::{Index, LogId, LogTime, Term};
-use crate::wire::{Consistency, HelloRefusal, RefusalCode, ReplyBody, RequestBody};
+use crate::model::{Index, LogId, LogTime, SnapshotId, Term};
+use crate::wire::{Consistency, HelloRefusal, KeptSnapshot, RefusalCode, ReplyBody, RequestBody};
 
 const PUT: Answer<'static> = Answer::Put { version: 1 };
 
@@ -305,7 +307,10 @@ fn number_one_opens_a_session_and_a_higher_one_of_none_is_unknown() {
 
 #[test]
 fn answers_of_every_kind_are_read() {
-    let node = FakeNode::start(|request| match &request.body {
+    let last = LogId::new(Term(3), Index(7));
+    let id = SnapshotId { last, bytes: 4096, hash: 9 };
+    let kept = KeptSnapshot { id, log_time: LogTime(5) };
+    let node = FakeNode::start(move |request| match &request.body {
         RequestBody::Read { query, .. } => match Query::decode(query).unwrap() {
             Query::Get { .. } => {
                 let item = Item { value: b"v", version: 3, mod_index: Index(8) };
@@ -322,6 +327,12 @@ fn answers_of_every_kind_are_read() {
         },
         RequestBody::Transfer(_) => refused(RefusalCode::NoTarget, None),
         RequestBody::Ping => Reaction::Reply(ReplyBody::Pong),
+        RequestBody::TakeSnapshot | RequestBody::Snapshots => {
+            Reaction::Reply(ReplyBody::Snapshots(vec![kept]))
+        }
+        RequestBody::SnapshotPiece { offset, .. } => {
+            Reaction::Reply(ReplyBody::Piece(Bytes::copy_from_slice(&offset.to_le_bytes())))
+        }
         RequestBody::Status => Reaction::Silence,
     });
     let mut client = client(&[&node], Duration::from_secs(5));
@@ -337,6 +348,8 @@ fn answers_of_every_kind_are_read() {
     let failure = client.put(b"k", b"v").unwrap_err();
     assert_eq!(reason(failure), Reason::Store(Refusal::NotANumber));
     client.ping().unwrap();
+    assert_eq!((client.take_snapshot().unwrap(), client.snapshots().unwrap()), (kept, vec![kept]));
+    assert_eq!(client.snapshot_piece(id, 258).unwrap()[..], 258_u64.to_le_bytes());
 }
 
 #[test]

@@ -50,6 +50,17 @@ impl Driver {
             }
             RequestBody::Transfer(to) => self.transfer(client, id, to),
             RequestBody::Ping => self.reply(client, Reply { id, body: ReplyBody::Pong }),
+            RequestBody::TakeSnapshot => {
+                let text = "this version takes no snapshots";
+                self.refuse_with(client, id, RefusalCode::Unsupported, text);
+            }
+            RequestBody::Snapshots => {
+                self.reply(client, Reply { id, body: ReplyBody::Snapshots(Vec::new()) });
+            }
+            RequestBody::SnapshotPiece { snapshot, .. } => {
+                let text = format!("there is no snapshot behind entry {}", snapshot.last);
+                self.refuse_with(client, id, RefusalCode::SnapshotGone, &text);
+            }
         }
     }
 

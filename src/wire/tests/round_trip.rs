@@ -105,6 +105,12 @@ fn snapshot(last: LogId, least: u64) -> impl Strategy<Value = SnapshotId> {
     })
 }
 
+fn kept_snapshot() -> impl Strategy<Value = KeptSnapshot> {
+    (term_and_id(), any::<u64>()).prop_flat_map(|((_, last), time)| {
+        snapshot(last, 0).prop_map(move |id| KeptSnapshot { id, log_time: LogTime(time) })
+    })
+}
+
 fn piece(last: LogId) -> impl Strategy<Value = Piece> {
     (opaque(), any::<u32>()).prop_flat_map(move |(bytes, offset)| {
         let offset = u64::from(offset);
@@ -167,6 +173,16 @@ fn request() -> impl Strategy<Value = Request> {
         Just(RequestBody::Status),
         prop::option::of(node()).prop_map(RequestBody::Transfer),
         Just(RequestBody::Ping),
+        Just(RequestBody::TakeSnapshot),
+        Just(RequestBody::Snapshots),
+        (any::<u32>(), term_and_id()).prop_flat_map(|(offset, (_, last))| snapshot(
+            last,
+            u64::from(offset) + 1
+        )
+        .prop_map(move |snapshot| RequestBody::SnapshotPiece {
+            snapshot,
+            offset: u64::from(offset)
+        })),
     ];
     (any::<u64>(), any::<u32>(), body).prop_map(|(id, timeout_ms, body)| Request {
         id,
@@ -200,6 +216,10 @@ fn reply() -> impl Strategy<Value = Reply> {
         (node(), counter())
             .prop_map(|(leader, term)| ReplyBody::Transferred { leader, term: Term(term) }),
         Just(ReplyBody::Pong),
+        prop::collection::vec(kept_snapshot(), 0..=64).prop_map(ReplyBody::Snapshots),
+        opaque().prop_map(ReplyBody::Piece),
+        prop::collection::vec(kept_snapshot(), 0..=64).prop_map(ReplyBody::Snapshots),
+        opaque().prop_map(ReplyBody::Piece),
     ];
     (any::<u64>(), body).prop_map(|(id, body)| Reply { id, body })
 }

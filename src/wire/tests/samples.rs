@@ -125,6 +125,10 @@ pub(super) fn answers() -> Vec<(&'static str, HelloAnswer)> {
     ]
 }
 
+fn snapshot() -> SnapshotId {
+    SnapshotId { last: log_id(6, 700), bytes: 4_096, hash: 0xabcd }
+}
+
 pub(super) fn bodies() -> Vec<(&'static str, Body)> {
     let (matched, durable) = (Index(812), Index(810));
     let reply = Body::AppendReply;
@@ -133,7 +137,7 @@ pub(super) fn bodies() -> Vec<(&'static str, Body)> {
         PeerLevel { member: member(1), matched: Index(812), boot: Boot(4) },
         PeerLevel { member: member(2), matched: Index(811), boot: Boot(2) },
     ];
-    let snapshot = SnapshotId { last: log_id(6, 700), bytes: 4_096, hash: 0xabcd };
+    let snapshot = snapshot();
     vec![
         ("pre_vote", Body::PreVote { candidate_term: Term(8), last: log_id(7, 812) }),
         ("pre_vote_reply", Body::PreVoteReply { candidate_term: Term(8), granted: true }),
@@ -179,6 +183,12 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
         ("request status", request(RequestBody::Status)),
         ("request transfer", request(RequestBody::Transfer(Some(node(3))))),
         ("request ping", request(RequestBody::Ping)),
+        ("request take_snapshot", request(RequestBody::TakeSnapshot)),
+        ("request snapshots", request(RequestBody::Snapshots)),
+        (
+            "request snapshot_piece",
+            request(RequestBody::SnapshotPiece { snapshot: snapshot(), offset: 90 }),
+        ),
     ]
 }
 
@@ -208,6 +218,14 @@ pub(super) fn replies() -> Vec<(&'static str, Reply)> {
         ("reply status", reply(ReplyBody::Status(Box::new(status())))),
         ("reply transferred", reply(ReplyBody::Transferred { leader: node(3), term: Term(8) })),
         ("reply pong", reply(ReplyBody::Pong)),
+        (
+            "reply snapshots",
+            reply(ReplyBody::Snapshots(vec![KeptSnapshot {
+                id: snapshot(),
+                log_time: LogTime(1_700_000_000_000_000_000),
+            }])),
+        ),
+        ("reply piece", reply(ReplyBody::Piece(Bytes::from_static(b"state")))),
     ]
 }
 

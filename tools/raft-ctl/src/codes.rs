@@ -74,6 +74,8 @@ codes! {
         "--seq is 1,024 or more above the lowest number that is waited for; nothing was changed."
     Unsupported "unsupported" Usage "refused" false
         "The cluster's feature level is too low for the request; nothing was changed."
+    SnapshotGone "snapshot_gone" Negative "refused" true
+        "The node doesn't keep this snapshot any more; nothing was changed."
     CannotConnect "cannot_connect" CannotConnect "refused" true
         "No node could be reached; nothing was written."
     Incompatible "incompatible" CannotConnect "refused" true

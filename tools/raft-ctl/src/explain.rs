@@ -178,6 +178,9 @@ fn by_node(code: RefusalCode, text: &str, context: &Context) -> CliError {
         RefusalCode::NotYet => made(Code::NotYet).hint("try again; nothing was changed"),
         RefusalCode::Unsupported => made(Code::Unsupported)
             .hint("all voters must run the newer version first; nothing was written"),
+        RefusalCode::SnapshotGone => {
+            made(Code::SnapshotGone).hint("`raft-ctl snapshot ls` shows those that are kept")
+        }
     }
 }
 

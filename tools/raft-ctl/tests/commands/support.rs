@@ -193,6 +193,10 @@ impl State {
                 term: Term(8),
             },
             (_, RequestBody::Ping) => ReplyBody::Pong,
+            (_, RequestBody::TakeSnapshot | RequestBody::Snapshots) => {
+                ReplyBody::Snapshots(Vec::new())
+            }
+            (_, RequestBody::SnapshotPiece { .. }) => refusal(RefusalCode::SnapshotGone),
         })
     }
 
