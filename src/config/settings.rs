@@ -157,6 +157,10 @@ pub struct Snapshot {
     pub log_ratio: u64,
     /// Entries that stay in the log below a snapshot, for followers that lag a little.
     pub keep_entries: u64,
+    /// The most bytes of log that are kept for a follower that lags more than that.
+    pub max_lag_size: u64,
+    /// After so long a snapshot is taken, if anything has changed.
+    pub max_age: Duration,
 }
 
 /// `[Client]`: limits at the clients' door.

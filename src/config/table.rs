@@ -271,6 +271,28 @@ pub(super) const SNAPSHOT: &[Key<Snapshot>] = &[
         doc: "Entries that stay in the log below a snapshot, so that a follower that lags a \
               little needn't be sent the whole state.",
     },
+    Key {
+        name: "MaxLagSize",
+        default: Given("1GiB"),
+        kind: Kind::Size {
+            field: |snapshot| &mut snapshot.max_lag_size,
+            min: 0,
+            max: TIB,
+            multiple_of: 1,
+        },
+        doc: "The most bytes of log that are kept for a follower that lags more than that; beyond \
+              it the follower is sent the state.",
+    },
+    Key {
+        name: "MaxAge",
+        default: Given("24h"),
+        kind: Kind::Duration {
+            field: |snapshot| &mut snapshot.max_age,
+            min: Duration::from_secs(1),
+            max: Duration::from_secs(366 * 24 * 3600),
+        },
+        doc: "If something has changed since the last snapshot, one is taken when that is so old.",
+    },
 ];
 
 pub(super) const CLIENT: &[Key<Client>] = &[
@@ -462,7 +484,13 @@ impl Default for Storage {
 /// The defaults of the reference.
 impl Default for Snapshot {
     fn default() -> Snapshot {
-        let blank = Snapshot { min_log_size: 0, log_ratio: 0, keep_entries: 0 };
+        let blank = Snapshot {
+            min_log_size: 0,
+            log_ratio: 0,
+            keep_entries: 0,
+            max_lag_size: 0,
+            max_age: Duration::ZERO,
+        };
         with_defaults(blank, SNAPSHOT)
     }
 }

@@ -95,6 +95,8 @@ MinFreeSpace = 1GB
 MinLogSize = 1GiB
 LogRatio = 2
 KeepEntries = 0
+MaxLagSize = 2GiB
+MaxAge = 1h
 [Client]
 MaxConnections = 64
 MaxValueSize = 64KiB
@@ -137,7 +139,13 @@ fn every_key_reaches_its_field() {
     let storage =
         Storage { segment_size: 16 << 20, sync: SyncPolicy::None, min_free_space: 1_000_000_000 };
     assert_eq!(config.storage, storage);
-    let snapshot = Snapshot { min_log_size: 1 << 30, log_ratio: 2, keep_entries: 0 };
+    let snapshot = Snapshot {
+        min_log_size: 1 << 30,
+        log_ratio: 2,
+        keep_entries: 0,
+        max_lag_size: 2 << 30,
+        max_age: Duration::from_secs(3600),
+    };
     assert_eq!(config.snapshot, snapshot);
     let client = Client {
         max_connections: 64,

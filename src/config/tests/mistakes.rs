@@ -167,7 +167,7 @@ fn names_that_are_not_known_find_the_one_that_was_meant() {
     one(
         "[Snapshot]\nColour = red",
         "raft.ini:2:1: error: unknown key \"Colour\" in [Snapshot]; known are MinLogSize, \
-         LogRatio, KeepEntries\n    2 | Colour = red",
+         LogRatio, KeepEntries, MaxLagSize, MaxAge\n    2 | Colour = red",
     );
     one(
         "[cluster]",
