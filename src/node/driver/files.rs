@@ -3,8 +3,21 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::model::{Index, Member, Time};
-use crate::storage::FileWork;
+use bytes::Bytes;
+
+use super::ClientId;
+use crate::model::{Index, MAX_PIECE_BYTES, Member, SnapshotId, Time};
+use crate::storage::{FileWork, SnapshotHead, SnapshotSink, SnapshotSource};
+
+/// How much of a snapshot is written or loaded in one step.
+const STEP_BYTES: u64 = 1 << 20;
+
+/// While clients write, a snapshot is written for one part of the time, and this many parts are
+/// left to the log.
+const PACE: u32 = 3;
+
+/// A snapshot that has waited for so long goes before all other work once.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// For whom entries are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,19 +42,112 @@ pub(crate) struct ReadWork {
     pub(crate) max_bytes: u64,
 }
 
+/// For whom a piece of a snapshot is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PieceReader {
+    /// For a peer; the number is the core's.
+    Peer {
+        /// Who.
+        peer: Member,
+        /// The core's number of the request.
+        ticket: u64,
+    },
+    /// For a client.
+    Client {
+        /// Who.
+        client: ClientId,
+        /// The client's number of the request.
+        request: u64,
+    },
+}
+
+/// A piece of a snapshot to be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct PieceWork {
+    pub(crate) reader: PieceReader,
+    pub(crate) snapshot: SnapshotId,
+    pub(crate) offset: u64,
+    pub(crate) max_bytes: usize,
+}
+
+/// A piece of a snapshot to be stored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Store {
+    snapshot: SnapshotId,
+    offset: u64,
+    bytes: Bytes,
+}
+
+/// The removal of segments that nobody needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Removal {
+    pub(crate) through: Index,
+    pub(crate) wanted: Index,
+    pub(crate) max_bytes: u64,
+}
+
+/// Something long, which is done in steps.
+#[derive(Debug)]
+enum Steps<B> {
+    /// Nothing.
+    None,
+    /// To be begun.
+    Begin(B),
+    /// To be gone on with.
+    GoOn,
+}
+
 /// What waits for the file thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Files {
     spares_wanted: usize,
     for_machine: Option<ReadWork>,
     for_peers: VecDeque<ReadWork>,
-    /// Whether a spare is being made.
-    making_spare: bool,
-    /// The read that the file thread has, by its ticket.
-    reading: Option<(u64, ReadWork)>,
-    tickets: u64,
-    /// Since when the file thread has its work.
+    pieces: VecDeque<PieceWork>,
+    stores: VecDeque<Store>,
+    loading: Steps<(SnapshotId, Box<dyn SnapshotSink>)>,
+    dropping: Option<Vec<SnapshotId>>,
+    removing: Option<Removal>,
+    making: Steps<(SnapshotHead, Box<dyn SnapshotSource>)>,
+    /// When the snapshot that is made may go on.
+    make_at: Time,
+    /// What the file thread has, and since when.
+    given: Option<Given>,
     since: Time,
+    tickets: u64,
+}
+
+/// What the file thread has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Given {
+    Spare,
+    Read(u64, ReadWork),
+    Piece(u64, PieceWork),
+    Store,
+    Loading,
+    Dropping,
+    Removing(Removal),
+    Making,
+}
+
+impl Default for Files {
+    fn default() -> Files {
+        Files {
+            spares_wanted: 0,
+            for_machine: None,
+            for_peers: VecDeque::new(),
+            pieces: VecDeque::new(),
+            stores: VecDeque::new(),
+            loading: Steps::None,
+            dropping: None,
+            removing: None,
+            making: Steps::None,
+            make_at: Time::ZERO,
+            given: None,
+            since: Time::ZERO,
+            tickets: 0,
+        }
+    }
 }
 
 impl Files {
@@ -60,16 +166,61 @@ impl Files {
         }
     }
 
+    /// The state machine wants no entries from disk any more: its state was replaced.
+    pub(crate) fn forget_machine(&mut self) {
+        self.for_machine = None;
+    }
+
+    /// A piece of a snapshot is to be read. A peer waits for its latest one only.
+    pub(crate) fn read_piece(&mut self, work: PieceWork) {
+        if let PieceReader::Peer { peer, .. } = work.reader {
+            self.pieces.retain(|other| !is_for(other, peer));
+        }
+        self.pieces.push_back(work);
+    }
+
+    /// How many pieces are to be read.
+    pub(crate) fn pieces_waiting(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// A piece of a snapshot is to be stored.
+    pub(crate) fn store(&mut self, snapshot: SnapshotId, offset: u64, bytes: Bytes) {
+        self.stores.push_back(Store { snapshot, offset, bytes });
+    }
+
+    /// A snapshot that was received is to be verified and loaded.
+    pub(crate) fn load(&mut self, snapshot: SnapshotId, sink: Box<dyn SnapshotSink>) {
+        self.loading = Steps::Begin((snapshot, sink));
+    }
+
+    /// A snapshot is to be made.
+    pub(crate) fn make(&mut self, head: SnapshotHead, source: Box<dyn SnapshotSource>, now: Time) {
+        self.making = Steps::Begin((head, source));
+        self.make_at = now;
+    }
+
+    /// Only these snapshots are to stay.
+    pub(crate) fn keep_only(&mut self, snapshots: Vec<SnapshotId>) {
+        self.dropping = Some(snapshots);
+    }
+
+    /// Segments are to be removed.
+    pub(crate) fn remove(&mut self, removal: Removal) {
+        self.removing = Some(removal);
+    }
+
     /// Nothing is to be read for `peer` any more.
     pub(crate) fn forget(&mut self, peer: Member) {
         self.for_peers.retain(
             |work| !matches!(work.reader, Reader::Peer { peer: other, .. } if other == peer),
         );
+        self.pieces.retain(|work| !is_for(work, peer));
     }
 
     /// How long the file thread has had its work.
     pub(crate) fn busy_for(&self, now: Time) -> Option<Duration> {
-        self.is_busy().then(|| now.since(self.since))
+        self.given.map(|_| now.since(self.since))
     }
 
     /// What the file thread has counts as given to it now.
@@ -79,59 +230,160 @@ impl Files {
 
     /// When the work that the file thread has will be this old.
     pub(crate) fn busy_until(&self, age: Duration) -> Option<Time> {
-        self.is_busy().then(|| self.since + age)
+        self.given.map(|_| self.since + age)
     }
 
-    /// Whether entries are waited for. A spare that isn't made holds nobody up: the log thread
-    /// makes one itself before it waits for any.
+    /// Whether somebody waits for what is read or stored. A spare that isn't made holds nobody
+    /// up: the log thread makes one itself before it waits for any.
     pub(crate) fn is_waited_for(&self) -> bool {
-        self.reading.is_some() || self.for_machine.is_some() || !self.for_peers.is_empty()
-    }
-
-    fn is_busy(&self) -> bool {
-        self.making_spare || self.reading.is_some()
+        let waits = matches!(self.given, Some(given) if given != Given::Spare);
+        waits || self.for_machine.is_some() || !self.for_peers.is_empty()
     }
 
     /// The work to be handed over now, if the file thread is free and there is some.
     pub(crate) fn next_work(&mut self, now: Time) -> Option<FileWork> {
-        if self.is_busy() {
+        if self.given.is_some() {
             return None;
         }
-        let work = self.most_urgent()?;
+        let (given, work) = self.most_urgent(now)?;
+        self.given = Some(given);
         self.since = now;
         Some(work)
     }
 
-    fn most_urgent(&mut self) -> Option<FileWork> {
-        if self.spares_wanted > 0 {
-            self.making_spare = true;
-            return Some(FileWork::MakeSpare);
-        }
-        let read = self.for_machine.take().or_else(|| self.for_peers.pop_front())?;
-        self.tickets += 1;
-        self.reading = Some((self.tickets, read));
-        let ReadWork { first, last, max_bytes, .. } = read;
-        Some(FileWork::Read { ticket: self.tickets, first, last, max_bytes })
+    /// When [`Files::next_work`] may have something without any further input.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let waits = self.given.is_none() && !matches!(self.making, Steps::None);
+        waits.then_some(self.make_at)
     }
 
-    /// Whether the file thread has nothing.
-    pub(crate) const fn is_idle(&self) -> bool {
-        !self.making_spare && self.reading.is_none()
+    fn most_urgent(&mut self, now: Time) -> Option<(Given, FileWork)> {
+        if self.spares_wanted > 0 {
+            return Some((Given::Spare, FileWork::MakeSpare));
+        }
+        if self.make_at + PATIENCE <= now
+            && let Some(step) = self.next_step_of_making()
+        {
+            return Some(step);
+        }
+        self.next_read().or_else(|| self.next_of_transfers()).or_else(|| {
+            if self.make_at <= now { self.next_step_of_making() } else { None }
+        })
+    }
+
+    fn next_read(&mut self) -> Option<(Given, FileWork)> {
+        let read = self.for_machine.take().or_else(|| self.for_peers.pop_front())?;
+        self.tickets += 1;
+        let ticket = self.tickets;
+        let ReadWork { first, last, max_bytes, .. } = read;
+        Some((Given::Read(ticket, read), FileWork::Read { ticket, first, last, max_bytes }))
+    }
+
+    fn next_of_transfers(&mut self) -> Option<(Given, FileWork)> {
+        if let Some(Store { snapshot, offset, bytes }) = self.stores.pop_front() {
+            return Some((Given::Store, FileWork::StorePiece { snapshot, offset, bytes }));
+        }
+        if let Some(piece) = self.pieces.pop_front() {
+            self.tickets += 1;
+            let ticket = self.tickets;
+            let PieceWork { snapshot, offset, max_bytes, .. } = piece;
+            let max_bytes = max_bytes.min(MAX_PIECE_BYTES);
+            let work = FileWork::ReadPiece { ticket, snapshot, offset, max_bytes };
+            return Some((Given::Piece(ticket, piece), work));
+        }
+        match std::mem::replace(&mut self.loading, Steps::None) {
+            Steps::Begin((snapshot, sink)) => {
+                return Some((Given::Loading, FileWork::LoadReceived { snapshot, sink }));
+            }
+            Steps::GoOn => {
+                return Some((Given::Loading, FileWork::ContinueLoad { budget: STEP_BYTES }));
+            }
+            Steps::None => {}
+        }
+        if let Some(keep) = self.dropping.take() {
+            return Some((Given::Dropping, FileWork::DropSnapshots { keep }));
+        }
+        let removal = self.removing.take()?;
+        let Removal { through, wanted, max_bytes } = removal;
+        let work = FileWork::RemoveThrough { through, wanted, max_bytes };
+        Some((Given::Removing(removal), work))
+    }
+
+    fn next_step_of_making(&mut self) -> Option<(Given, FileWork)> {
+        let work = match std::mem::replace(&mut self.making, Steps::None) {
+            Steps::Begin((head, source)) => FileWork::BeginSnapshot { head, source },
+            Steps::GoOn => FileWork::ContinueSnapshot { budget: STEP_BYTES },
+            Steps::None => return None,
+        };
+        Some((Given::Making, work))
+    }
+
+    /// Whether the file thread has nothing, and nothing waits for it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.given.is_none()
+            && matches!((&self.making, &self.loading), (Steps::None, Steps::None))
+            && self.stores.is_empty()
+            && self.dropping.is_none()
+            && self.removing.is_none()
     }
 
     /// A spare was made, or there was no room for one: then none is tried until the log thread
     /// asks again.
     pub(crate) fn spare_done(&mut self, made: bool) {
-        self.making_spare = false;
+        self.done();
         self.spares_wanted = if made { self.spares_wanted.saturating_sub(1) } else { 0 };
     }
 
     /// The read with this ticket is done; tells what it was.
     pub(crate) fn read_done(&mut self, ticket: u64) -> ReadWork {
-        let (given, work) = self.reading.take().expect("the file thread reports on what it has");
-        assert!(given == ticket, "read {ticket} was reported, {given} was given");
-        work
+        match self.done() {
+            Given::Read(given, work) if given == ticket => work,
+            other => panic!("read {ticket} was reported, {other:?} was given"),
+        }
     }
+
+    /// The piece with this ticket is read; tells what it was.
+    pub(crate) fn piece_done(&mut self, ticket: u64) -> PieceWork {
+        match self.done() {
+            Given::Piece(given, work) if given == ticket => work,
+            other => panic!("piece {ticket} was reported, {other:?} was given"),
+        }
+    }
+
+    /// A step of the snapshot that is made is done, and there are more. `is_paced`: clients
+    /// write, and the log's syncs are to have most of the disk.
+    pub(crate) fn make_on(&mut self, now: Time, is_paced: bool) {
+        self.done();
+        let took = now.since(self.since);
+        self.make_at = if is_paced { now + took * PACE } else { now };
+        self.making = Steps::GoOn;
+    }
+
+    /// A step of loading is done, and there are more.
+    pub(crate) fn load_on(&mut self) {
+        self.done();
+        self.loading = Steps::GoOn;
+    }
+
+    /// Segments were removed; there are more if `again`.
+    pub(crate) fn removed(&mut self, again: bool) {
+        if let (Given::Removing(removal), true) = (self.done(), again) {
+            self.removing.get_or_insert(removal);
+        }
+    }
+
+    /// The work is done, whatever it was.
+    pub(crate) fn other_done(&mut self) {
+        self.done();
+    }
+
+    fn done(&mut self) -> Given {
+        self.given.take().expect("the file thread reports on what it has")
+    }
+}
+
+fn is_for(work: &PieceWork, peer: Member) -> bool {
+    matches!(work.reader, PieceReader::Peer { peer: other, .. } if other == peer)
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@ pub(crate) struct LogWrite {
     pub(crate) hard_state: Option<HardState>,
     /// The last entry that stays of what was written before.
     pub(crate) keep: LogId,
-    /// The entries behind `keep`; none if only the hard state is written.
+    /// Whether the log begins anew behind `keep`, which it doesn't hold.
+    pub(crate) is_reset: bool,
+    /// The entries behind `keep`; none if only the hard state is written, or the log begins anew.
     pub(crate) batches: Vec<Batch>,
 }
 
@@ -30,7 +32,9 @@ pub(crate) struct Gathering {
 impl Gathering {
     /// Adds a write behind those that wait.
     pub(crate) fn push(&mut self, write: LogWrite) {
-        if !write.batches.is_empty() {
+        if write.is_reset {
+            self.void();
+        } else if !write.batches.is_empty() {
             self.cut(write.keep);
         }
         self.writes.push_back(write);
@@ -41,11 +45,14 @@ impl Gathering {
     }
 
     /// Takes from the first one on what makes one block: all, unless it is more than
-    /// `max_bytes`, but at least one write.
+    /// `max_bytes`, but at least one write. One that begins the log anew is alone.
     pub(crate) fn take(&mut self, max_bytes: u64) -> Option<LogWrite> {
         let mut taken = self.writes.pop_front()?;
         let mut bytes = bytes_of(&taken.batches);
         while let Some(next) = self.writes.front_mut() {
+            if taken.is_reset || next.is_reset {
+                break;
+            }
             let more = bytes_of(&next.batches);
             if bytes > 0 && more > 0 && bytes + more > max_bytes {
                 break;
@@ -69,6 +76,18 @@ impl Gathering {
         writes.filter_map(|write| Some((write.seq, write.hard_state.take()?))).last()
     }
 
+    /// The log begins anew: of what waits, only the latest hard state is of use.
+    fn void(&mut self) {
+        let Some(LogWrite { keep, .. }) = self.writes.front() else { return };
+        let keep = *keep;
+        let latest = self.take_hard_state();
+        self.writes.clear();
+        if let Some((seq, hard_state)) = latest {
+            let (hard_state, batches) = (Some(hard_state), Vec::new());
+            self.writes.push_back(LogWrite { seq, hard_state, keep, is_reset: false, batches });
+        }
+    }
+
     /// Drops the entries above `keep`, which another write replaces.
     fn cut(&mut self, keep: LogId) {
         for write in self.writes.iter_mut().rev() {
@@ -78,7 +97,7 @@ impl Gathering {
                     break;
                 }
             }
-            if !write.batches.is_empty() {
+            if !write.batches.is_empty() || write.is_reset {
                 return;
             }
         }
@@ -105,12 +124,13 @@ mod tests {
             builder.push(EntryHeader { kind: EntryKind::COMMAND, id, time: LogTime(0) }, b"x");
         }
         let batches = builder.take().into_iter().collect();
-        LogWrite { seq: WriteSeq(seq), hard_state: None, keep, batches }
+        LogWrite { seq: WriteSeq(seq), hard_state: None, keep, is_reset: false, batches }
     }
 
     fn hard_state(seq: u64, keep: LogId, term: u64) -> LogWrite {
         let state = HardState { term: Term(term), vote: None };
-        LogWrite { seq: WriteSeq(seq), hard_state: Some(state), keep, batches: Vec::new() }
+        let (seq, hard_state) = (WriteSeq(seq), Some(state));
+        LogWrite { seq, hard_state, keep, is_reset: false, batches: Vec::new() }
     }
 
     /// What a write holds: up to where it keeps, and its entries as (term, index).
@@ -150,6 +170,23 @@ mod tests {
         gathering.push(write(2, id(1, 5), 3, 6));
         let taken = gathering.take(1 << 20).unwrap();
         assert_eq!(shape(&taken), (id(1, 5), vec![id(3, 6)]));
+    }
+
+    #[test]
+    fn a_reset_voids_the_entries_before_it_and_is_a_write_of_its_own() {
+        let mut gathering = Gathering::default();
+        gathering.push(write(1, id(1, 3), 1, 6));
+        gathering.push(hard_state(2, id(1, 6), 4));
+        let (seq, keep) = (WriteSeq(3), id(3, 90));
+        let reset =
+            LogWrite { seq, hard_state: None, keep, is_reset: true, batches: Vec::new() };
+        gathering.push(reset.clone());
+        gathering.push(write(4, id(3, 90), 4, 91));
+        let first = gathering.take(1 << 20).unwrap();
+        assert_eq!((first.seq, first.hard_state.unwrap().term), (WriteSeq(2), Term(4)));
+        assert_eq!(shape(&first).1, []);
+        assert_eq!(gathering.take(1 << 20), Some(reset));
+        assert_eq!(shape(&gathering.take(1 << 20).unwrap()), (id(3, 90), vec![id(4, 91)]));
     }
 
     #[test]

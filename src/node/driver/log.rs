@@ -214,7 +214,10 @@ impl Log {
 
     fn fresh_work(&mut self, now: Time) -> Option<LogWork> {
         if let Some(write) = self.gathering.take(self.max_bytes) {
-            let LogWrite { seq, hard_state, keep, batches } = write;
+            let LogWrite { seq, hard_state, keep, is_reset, batches } = write;
+            if is_reset {
+                return Some(LogWork::Reset { seq, base: keep });
+            }
             if hard_state.is_some() {
                 // Else a newer one than that of this write may have gone ahead with an earlier one.
                 self.votes = Some(seq);
@@ -259,6 +262,7 @@ mod tests {
             seq: WriteSeq(seq),
             hard_state: Some(HardState { term: Term(term), vote: None }),
             keep: LogId::new(Term(keep.0), Index(keep.1)),
+            is_reset: false,
             batches: entry(term, keep.1 + 1),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::kv::{PointKeeper, PointReport, Verdict};
+use crate::kv::{Point, PointKeeper, PointReport, Verdict};
 use crate::model::{Configuration, EntryKind, Index, Member, Time};
 
 /// After so many changes a point is proposed.
@@ -21,6 +21,8 @@ pub(crate) struct Points {
     changed_at: Option<Time>,
     /// Whether a point was proposed and isn't applied.
     is_proposed: bool,
+    /// Whether a snapshot is to be taken at the next point, and that soon.
+    is_snapshot_wanted: bool,
     /// When it is next looked whether something falls due by log time.
     look_at: Option<Time>,
     latest: Option<PointReport>,
@@ -39,11 +41,20 @@ impl Points {
         }
     }
 
-    /// Whether a point is to be proposed now, and notes that it is. `due` tells whether
-    /// something has fallen due by log time; it is asked at most once a second.
-    pub(crate) fn propose(&mut self, now: Time, due: impl FnOnce() -> bool) -> bool {
+    /// A snapshot is to be taken at the next point, and that is to come soon.
+    pub(crate) const fn want_snapshot(&mut self) {
+        self.is_snapshot_wanted = true;
+    }
+
+    /// The point that is to be proposed now, if there is one, and notes that it is. `due` tells
+    /// whether something has fallen due by log time; it is asked at most once a second.
+    pub(crate) fn propose(&mut self, now: Time, due: impl FnOnce() -> bool) -> Option<Point> {
         if self.is_proposed {
-            return false;
+            return None;
+        }
+        if std::mem::take(&mut self.is_snapshot_wanted) {
+            self.is_proposed = true;
+            return Some(Point { snapshot: true });
         }
         let is_quiet = self.changed_at.is_some_and(|at| at + QUIET <= now);
         let mut wanted = self.changes >= CHANGES || is_quiet;
@@ -52,7 +63,7 @@ impl Points {
             wanted = due();
         }
         self.is_proposed = wanted;
-        wanted
+        wanted.then_some(Point { snapshot: false })
     }
 
     /// The point that was proposed won't come, or may not. Another is proposed in a while.
