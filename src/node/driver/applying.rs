@@ -78,6 +78,18 @@ impl Applying {
         self.fetched = Some(batch);
     }
 
+    /// The entries that were to be read from disk won't come: they aren't there any more.
+    pub(crate) fn not_fetched(&mut self) {
+        self.is_reading = false;
+    }
+
+    /// The state machine has another state, that behind `index`. What was to be applied is void.
+    pub(crate) fn jump_to(&mut self, index: Index) {
+        assert!(index > self.applied, "the state never goes back");
+        self.applied = index;
+        self.committed = index;
+    }
+
     /// Up to where the state machine is.
     pub(crate) const fn applied(&self) -> Index {
         self.applied

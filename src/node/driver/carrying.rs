@@ -1,6 +1,6 @@
 //! What the core asks for, carried out in its order.
 
-use super::files::{ReadWork, Reader};
+use super::files::{PieceReader, PieceWork, ReadWork, Reader};
 use super::gathering::LogWrite;
 use super::peers::Piece;
 use super::{Asked, Driver, DriverOutput, Notice};
@@ -42,6 +42,21 @@ impl Driver {
             },
             Output::Transferred(token) => self.transferred(token),
             Output::Release(index) => self.recent.release(index),
+            Output::ReadPiece { peer, ticket, snapshot, offset, max_bytes } => {
+                let reader = PieceReader::Peer { peer, ticket };
+                let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+                self.files.read_piece(PieceWork { reader, snapshot, offset, max_bytes });
+            }
+            Output::SendPiece { to, term, snapshot, offset, bytes } => {
+                self.send_piece(to, term, (snapshot, offset, bytes));
+            }
+            Output::StorePiece { snapshot, offset, bytes } => {
+                self.files.store(snapshot, offset, bytes);
+            }
+            Output::LoadReceived(snapshot) => self.load_received(snapshot),
+            Output::Install { snapshot, begins_anew } => self.install(snapshot, begins_anew),
+            Output::Compact { through, wanted } => self.compact(through, wanted),
+            Output::KeepSnapshots(keep) => self.keep_snapshots(keep),
             Output::Event(event) => self.event(event),
         }
     }
@@ -115,9 +130,10 @@ impl Driver {
     }
 
     fn gather(&mut self, write: Write) {
-        let Write { seq, hard_state, keep, span } = write;
+        let Write { seq, hard_state, keep, span, reset } = write;
         let batches = span.map_or_else(Vec::new, |span| self.recent.slices(span).collect());
-        self.log.push(LogWrite { seq, hard_state, keep, batches });
+        let is_reset = reset.is_some();
+        self.log.push(LogWrite { seq, hard_state, keep, is_reset, batches });
     }
 
     fn event(&mut self, event: Event) {
@@ -136,6 +152,8 @@ impl Driver {
         }
         self.leads = leads;
         self.points.give_up(self.now);
+        let waiters = self.snapshots.lost_leadership();
+        self.refuse_snapshot(waiters);
         self.watch.look_for_arrivals();
         while let Some(waiter) = self.proposals.undecided(self.applying.committed(), leads) {
             self.unknown(

@@ -1,5 +1,6 @@
 //! The file thread as the driver sees it: the most urgent work goes first, one at a time.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -108,6 +109,7 @@ pub(crate) struct Files {
     loading: Steps<(SnapshotId, Box<dyn SnapshotSink>)>,
     dropping: Option<Vec<SnapshotId>>,
     removing: Option<Removal>,
+    freeing: VecDeque<Box<dyn Any + Send>>,
     making: Steps<(SnapshotHead, Box<dyn SnapshotSource>)>,
     /// When the snapshot that is made may go on.
     make_at: Time,
@@ -127,6 +129,7 @@ enum Given {
     Loading,
     Dropping,
     Removing(Removal),
+    Freeing,
     Making,
 }
 
@@ -141,6 +144,7 @@ impl Default for Files {
             loading: Steps::None,
             dropping: None,
             removing: None,
+            freeing: VecDeque::new(),
             making: Steps::None,
             make_at: Time::ZERO,
             given: None,
@@ -166,9 +170,10 @@ impl Files {
         }
     }
 
-    /// The state machine wants no entries from disk any more: its state was replaced.
-    pub(crate) fn forget_machine(&mut self) {
-        self.for_machine = None;
+    /// The state machine wants no entries from disk any more: its state was replaced. Tells
+    /// whether a read is given up; one that the file thread has goes on.
+    pub(crate) fn forget_machine(&mut self) -> bool {
+        self.for_machine.take().is_some()
     }
 
     /// A piece of a snapshot is to be read. A peer waits for its latest one only.
@@ -208,6 +213,11 @@ impl Files {
     /// Segments are to be removed.
     pub(crate) fn remove(&mut self, removal: Removal) {
         self.removing = Some(removal);
+    }
+
+    /// To be dropped, which may take long.
+    pub(crate) fn free(&mut self, something: Box<dyn Any + Send>) {
+        self.freeing.push_back(something);
     }
 
     /// Nothing is to be read for `peer` any more.
@@ -302,6 +312,9 @@ impl Files {
         }
         if let Some(keep) = self.dropping.take() {
             return Some((Given::Dropping, FileWork::DropSnapshots { keep }));
+        }
+        if let Some(something) = self.freeing.pop_front() {
+            return Some((Given::Freeing, FileWork::Free(something)));
         }
         let removal = self.removing.take()?;
         let Removal { through, wanted, max_bytes } = removal;

@@ -145,6 +145,11 @@ impl Log {
         self.stop == Stop::Done
     }
 
+    /// Whether something was written just now or is being written.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.given.is_some() || self.mark_at.is_some()
+    }
+
     /// How long the log thread has had its work.
     pub(crate) fn busy_for(&self, now: Time) -> Option<Duration> {
         self.given.as_ref().map(|(_, since)| now.since(*since))

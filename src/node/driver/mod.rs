@@ -21,10 +21,13 @@ mod proposals;
 mod reads;
 mod recent;
 mod requests;
+mod snapshots;
 mod status;
 mod stopping;
+mod taking;
 #[cfg(test)]
 mod tests;
+mod transfers;
 mod working;
 
 use std::collections::VecDeque;
@@ -41,15 +44,19 @@ use self::points::Points;
 use self::proposals::Proposals;
 use self::reads::Reads;
 use self::recent::Recent;
+use self::snapshots::Snapshots;
 use self::stopping::{HandedOver, Stopping};
 use crate::kv::{Machine, PointReport};
-use crate::model::{BatchBuilder, Boot, Index, Member, Message, PeerLevel, Round, Term, Time};
+use crate::model::{
+    BatchBuilder, Boot, Index, LogId, Member, Message, PeerLevel, Round, SnapshotId, Term, Time,
+};
 use crate::raft::{Event, Input, Raft, Token};
 use crate::storage::{FileReport, FileWork, LogReport, LogWork};
-use crate::wire::Request;
+use crate::wire::{KeptSnapshot, Request};
 
 pub use self::clients::ClientId;
 pub use self::requests::Limits;
+pub use self::snapshots::SnapshotRules;
 pub use self::status::About;
 
 /// What happens to the driver.
@@ -193,6 +200,38 @@ pub enum Notice {
     },
     /// The replicas differ and none has a majority.
     Disputed(PointReport),
+    /// A snapshot of the own state is durable.
+    SnapshotSaved {
+        /// Its name.
+        id: SnapshotId,
+        /// How long it took since the point was applied.
+        took: Duration,
+    },
+    /// There is no room on the disk for a snapshot.
+    NoRoomForSnapshot {
+        /// Behind which entry.
+        index: Index,
+        /// What the disk says.
+        text: String,
+    },
+    /// There is no room on the disk for what the leader sends of a snapshot.
+    NoRoomForPiece(String),
+    /// A snapshot that was received is bad.
+    SnapshotBad {
+        /// Its name.
+        id: SnapshotId,
+        /// What is wrong.
+        text: String,
+    },
+    /// Segments that nobody needs any more were removed.
+    Compacted {
+        /// How many.
+        segments: usize,
+        /// The log begins behind this entry now.
+        base: LogId,
+        /// How many bytes it takes.
+        log_bytes: u64,
+    },
 }
 
 /// Why a node can't go on.
@@ -230,6 +269,11 @@ pub struct Driver {
     proposals: Proposals,
     reads: Reads,
     points: Points,
+    snapshots: Snapshots,
+    /// A state of which a snapshot is to be made.
+    pending: Option<taking::Pending>,
+    /// A state that was received and may be installed.
+    received: Option<transfers::Received>,
     peers: Peers,
     clients: Clients,
     stopping: Stopping,
@@ -256,6 +300,10 @@ pub struct Parts {
     pub machine: Machine,
     /// The most bytes of one block of the log.
     pub max_batch_bytes: u64,
+    /// When snapshots are taken.
+    pub snapshot_rules: SnapshotRules,
+    /// The snapshots that are good, the newest first.
+    pub snapshots: Vec<KeptSnapshot>,
 }
 
 impl Driver {
@@ -285,6 +333,9 @@ impl Driver {
             proposals: Proposals::default(),
             reads: Reads::default(),
             points: Points::default(),
+            snapshots: Snapshots::new(parts.snapshot_rules, parts.snapshots),
+            pending: None,
+            received: None,
             peers: Peers::default(),
             clients: Clients::default(),
             stopping: Stopping::No,
@@ -338,6 +389,10 @@ impl Driver {
             while let Some(output) = self.raft.poll() {
                 self.carry_out(output);
             }
+            // What wasn't installed came too late.
+            if let Some(received) = self.received.take() {
+                self.files.free(Box::new(received));
+            }
             self.seal();
             self.look_at_leadership();
             self.answer_handed_over();
@@ -361,6 +416,7 @@ impl Driver {
             self.log.deadline(),
             self.watch.deadline(),
             self.files_deadline(),
+            self.snapshots_deadline(),
             self.stopping.deadline(),
             self.handed_over.iter().map(|waits| waits.until).min(),
             leader_only,

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 
 use super::recent::Recent;
-use crate::model::{Batch, Index, LogId, Member, Message, NodeId, Span, Term};
+use crate::model::{
+    self, Batch, Index, LogId, Member, Message, NodeId, SnapshotId, Span, Term,
+};
 use crate::wire::{encode_append_head, encode_message, split_append};
 
 /// All members that are connected.
@@ -26,6 +28,8 @@ struct Peer {
     urgent: BytesMut,
     /// The entries that were last read from disk for it.
     read: Option<Batch>,
+    /// The bytes of a snapshot that were last read for it.
+    piece: Option<model::Piece>,
 }
 
 /// A frame with entries: the head, and the entries that are shared with others.
@@ -48,7 +52,7 @@ pub(crate) struct Piece {
 impl Peers {
     /// There is a new connection; what waited for an earlier one is dropped.
     pub(crate) fn connect(&mut self, peer: Member, address: String, supports: u32) {
-        let state = Peer { address, supports, urgent: BytesMut::new(), read: None };
+        let state = Peer { address, supports, urgent: BytesMut::new(), read: None, piece: None };
         self.connected.insert(peer, state);
     }
 
@@ -105,6 +109,27 @@ impl Peers {
             state.read = Some(batch);
         }
         lengths
+    }
+
+    /// Keeps the bytes of a snapshot that were read for a member.
+    pub(crate) fn keep_piece(&mut self, peer: Member, piece: model::Piece) {
+        if let Some(state) = self.connected.get_mut(&peer) {
+            state.piece = Some(piece);
+        }
+    }
+
+    /// The first `length` of the bytes that were kept for a member, if they are these.
+    pub(crate) fn take_piece(
+        &mut self,
+        peer: Member,
+        snapshot: SnapshotId,
+        offset: u64,
+        length: u64,
+    ) -> Option<model::Piece> {
+        let piece = self.connected.get_mut(&peer)?.piece.take()?;
+        let length = usize::try_from(length).ok().filter(|length| *length <= piece.bytes.len())?;
+        let is_it = piece.snapshot == snapshot && piece.offset == offset;
+        is_it.then(|| model::Piece { bytes: piece.bytes.slice(..length), ..piece })
     }
 
     /// Makes the frames that bring a piece of the log to a member.

@@ -92,6 +92,14 @@ impl Points {
         self.keeper.hear(me, report);
     }
 
+    /// The state of this node was replaced: what it reported before says nothing of the new one.
+    pub(crate) fn installed(&mut self, me: Member) {
+        self.keeper.forget(me);
+        self.changes = 0;
+        self.changed_at = None;
+        self.is_proposed = false;
+    }
+
     /// What the reports say about this node at `index`.
     pub(crate) fn verdict(&self, me: Member, index: Index, members: &Configuration) -> Verdict {
         self.keeper.verdict(me, index, members)
@@ -107,6 +115,8 @@ impl Points {
 mod tests {
     use super::*;
 
+    const PLAIN: Option<Point> = Some(Point { snapshot: false });
+
     fn at(milliseconds: u64) -> Time {
         Time::ZERO + Duration::from_millis(milliseconds)
     }
@@ -114,34 +124,45 @@ mod tests {
     #[test]
     fn a_point_follows_many_changes_or_a_second_of_quiet() {
         let mut points = Points::default();
-        assert!(!points.propose(at(0), || false));
+        assert_eq!(points.propose(at(0), || false), None);
         points.applied(EntryKind::COMMAND, at(100));
-        assert!(!points.propose(at(1099), || false));
-        assert!(points.propose(at(1100), || false));
-        assert!(!points.propose(at(1200), || true), "one at a time");
+        assert_eq!(points.propose(at(1099), || false), None);
+        assert_eq!(points.propose(at(1100), || false), PLAIN);
+        assert_eq!(points.propose(at(1200), || true), None, "one at a time");
         points.applied(EntryKind::POINT, at(1200));
         for _ in 0..CHANGES {
-            assert!(!points.propose(at(1300), || false));
+            assert_eq!(points.propose(at(1300), || false), None);
             points.applied(EntryKind::COMMAND, at(1300));
         }
-        assert!(points.propose(at(1300), || false));
+        assert_eq!(points.propose(at(1300), || false), PLAIN);
     }
 
     #[test]
     fn a_quiet_cluster_gets_a_point_only_when_something_falls_due() {
         let mut points = Points::default();
-        assert!(!points.propose(at(5000), || false));
-        assert!(!points.propose(at(5500), || true), "not looked at again so soon");
-        assert!(points.propose(at(6000), || true));
+        assert_eq!(points.propose(at(5000), || false), None);
+        assert_eq!(points.propose(at(5500), || true), None, "not looked at again so soon");
+        assert_eq!(points.propose(at(6000), || true), PLAIN);
     }
 
     #[test]
     fn a_point_that_was_refused_is_tried_again_in_a_while() {
         let mut points = Points::default();
         points.applied(EntryKind::COMMAND, at(0));
-        assert!(points.propose(at(1000), || false));
+        assert_eq!(points.propose(at(1000), || false), PLAIN);
         points.give_up(at(1000));
-        assert!(!points.propose(at(1500), || false));
-        assert!(points.propose(at(2000), || false));
+        assert_eq!(points.propose(at(1500), || false), None);
+        assert_eq!(points.propose(at(2000), || false), PLAIN);
+    }
+
+    #[test]
+    fn a_snapshot_that_is_wanted_brings_a_point_at_once() {
+        let mut points = Points::default();
+        points.want_snapshot();
+        assert_eq!(points.propose(at(0), || false), Some(Point { snapshot: true }));
+        points.want_snapshot();
+        assert_eq!(points.propose(at(1), || false), None, "one at a time");
+        points.applied(EntryKind::POINT, at(2));
+        assert_eq!(points.propose(at(2), || false), Some(Point { snapshot: true }));
     }
 }

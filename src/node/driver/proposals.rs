@@ -104,6 +104,13 @@ impl Proposals {
         self.pending.pop_back().map(|pending| pending.waiter)
     }
 
+    /// The state behind `index` was put in place without applying the entries up to there: gives
+    /// back who waits for one of them.
+    pub(crate) fn passed_over(&mut self, index: Index) -> Vec<Waiter> {
+        let count = self.pending.iter().take_while(|pending| pending.id.index <= index).count();
+        self.pending.drain(..count).map(|pending| pending.waiter).collect()
+    }
+
     /// Gives back who doesn't wait any longer.
     pub(crate) fn expired(&mut self, now: Time) -> Vec<Waiter> {
         if self.earliest.is_none_or(|at| at > now) {
@@ -162,6 +169,16 @@ mod tests {
         assert_eq!(proposals.undecided(Index(5), Some(Term(4))), Some(waiter(6, 100)));
         assert_eq!(proposals.undecided(Index(5), None), None);
         assert_eq!(proposals.applied(id(2, 5)), Some(Outcome::Applied(waiter(5, 100))));
+    }
+
+    #[test]
+    fn who_waits_for_an_entry_that_a_snapshot_brought_is_given_back() {
+        let mut proposals = Proposals::default();
+        for index in 5..=7 {
+            proposals.appended(id(2, index), waiter(index, 100));
+        }
+        assert_eq!(proposals.passed_over(Index(6)), [waiter(5, 100), waiter(6, 100)]);
+        assert_eq!(proposals.applied(id(2, 7)), Some(Outcome::Applied(waiter(7, 100))));
     }
 
     #[test]

@@ -31,6 +31,11 @@ impl Recent {
         }
     }
 
+    /// Drops all entries.
+    pub(crate) fn clear(&mut self) {
+        self.batches.clear();
+    }
+
     /// The first entry in memory.
     pub(crate) fn first(&self) -> Option<Index> {
         self.batches.front().map(|batch| batch.first().index)

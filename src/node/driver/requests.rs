@@ -51,15 +51,11 @@ impl Driver {
             RequestBody::Transfer(to) => self.transfer(client, id, to),
             RequestBody::Ping => self.reply(client, Reply { id, body: ReplyBody::Pong }),
             RequestBody::TakeSnapshot => {
-                let text = "this version takes no snapshots";
-                self.refuse_with(client, id, RefusalCode::Unsupported, text);
+                self.take_snapshot(Waiter { client, request: id, deadline });
             }
-            RequestBody::Snapshots => {
-                self.reply(client, Reply { id, body: ReplyBody::Snapshots(Vec::new()) });
-            }
-            RequestBody::SnapshotPiece { snapshot, .. } => {
-                let text = format!("there is no snapshot behind entry {}", snapshot.last);
-                self.refuse_with(client, id, RefusalCode::SnapshotGone, &text);
+            RequestBody::Snapshots => self.tell_snapshots(client, id),
+            RequestBody::SnapshotPiece { snapshot, offset } => {
+                self.read_piece_for(client, id, snapshot, offset);
             }
         }
     }
@@ -90,9 +86,9 @@ impl Driver {
     }
 
     /// Proposes an entry at which all replicas compare their states.
-    pub(super) fn propose_point(&mut self) {
+    pub(super) fn propose_point(&mut self, point: Point) {
         let mut payload = BytesMut::new();
-        Point { snapshot: false }.encode(&mut payload);
+        point.encode(&mut payload);
         self.propose_own(EntryKind::POINT, payload);
     }
 
@@ -213,6 +209,10 @@ impl Driver {
         for ask in self.reads.expired(self.now) {
             let text = "the read wasn't confirmed in time";
             self.refuse_with(ask.client, ask.request, RefusalCode::TimedOut, text);
+        }
+        for waiter in self.snapshots.expired(self.now) {
+            let text = "the snapshot isn't finished yet; it will be all the same";
+            self.refuse_with(waiter.client, waiter.request, RefusalCode::TimedOut, text);
         }
     }
 }

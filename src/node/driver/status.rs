@@ -73,11 +73,18 @@ impl Facts {
             self.segments += u32::from(rotated != Rotated::No);
         }
     }
+
+    /// Segments were removed; the log takes so many bytes.
+    pub(super) fn log_removed(&mut self, segments: usize, log_bytes: u64) {
+        self.segments = self.segments.saturating_sub(segments as u32);
+        self.log_bytes = log_bytes;
+    }
 }
 
 impl Driver {
     pub(super) fn status(&self) -> StatusReply {
         let core = self.raft.status();
+        let (snapshot, snapshot_time) = self.newest_snapshot();
         let point = self.points.latest().unwrap_or(PointReport { index: Index::ZERO, hash: 0 });
         let role = match core.role {
             RoleKind::Leader => StatusRole::Leader,
@@ -118,8 +125,8 @@ impl Driver {
             applied: core.applied,
             applied_time: self.machine.log_time(),
             log_time: core.log_time,
-            snapshot: Index::ZERO,
-            snapshot_time: LogTime(0),
+            snapshot,
+            snapshot_time,
             log_bytes: self.facts.log_bytes,
             segments: self.facts.segments,
             writes: self.facts.writes,

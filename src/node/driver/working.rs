@@ -106,10 +106,12 @@ impl Driver {
         self.look_for_arrivals();
         self.go_on_stopping();
         if self.leads.is_some() {
+            self.look_whether_snapshot_is_due();
             let (machine, raft) = (&self.machine, &self.raft);
             let due = || machine.due().is_some_and(|due| due <= raft.log_time());
-            if self.points.propose(self.now, due) {
-                self.propose_point();
+            let point = self.points.propose(self.now, due);
+            if let Some(point) = point {
+                self.propose_point(point);
             }
         }
     }
@@ -128,6 +130,7 @@ impl Driver {
             self.outputs.push_back(DriverOutput::Log(work));
             return true;
         }
+        self.make_what_is_durable();
         if let Some(work) = self.files.next_work(self.now) {
             self.outputs.push_back(DriverOutput::File(work));
             return true;
@@ -193,6 +196,9 @@ impl Driver {
         let applied = applied.map_err(|error| Halt::Newer(error.to_string()))?;
         self.applying.applied_to(id.index);
         self.points.applied(entry.kind(), self.now);
+        let (kind, bytes, time) = (entry.kind(), entry.bytes().len(), self.machine.log_time());
+        let changes = matches!(kind, EntryKind::COMMAND | EntryKind::SETTINGS);
+        self.snapshots.applied(bytes, changes, time);
         match self.proposals.applied(id) {
             Some(Outcome::Applied(waiter)) => match applied {
                 Applied::Answered { id } => self.done(waiter, id),
@@ -205,7 +211,12 @@ impl Driver {
             None => {}
         }
         match applied {
-            Applied::Point { report, .. } => self.reached_point(report),
+            Applied::Point { report, snapshot } => {
+                self.reached_point(report);
+                if snapshot {
+                    self.reached_snapshot_point(id, time);
+                }
+            }
             Applied::Settings => self.notice(Notice::Settings),
             Applied::FeatureLevel(level) => self.notice(Notice::FeatureLevel(level)),
             Applied::Nothing | Applied::Answered { .. } => {}
@@ -310,13 +321,16 @@ impl Driver {
             },
             FileReport::NotHeld { ticket } => {
                 let work = self.files.read_done(ticket);
-                if work.reader == Reader::Machine {
+                if work.reader == Reader::Machine && work.first <= self.applying.applied() {
+                    // The state was replaced meanwhile, and the log begins anew.
+                    self.applying.not_fetched();
+                } else if work.reader == Reader::Machine {
                     let first = work.first;
                     let text = format!("entry {first} is committed, but the log doesn't hold it");
                     self.halt(Halt::Corrupt(text));
                 }
             }
-            FileReport::Removed { .. } => {}
+            report => self.snapshot_work_done(report),
         }
     }
 
