@@ -1,5 +1,7 @@
 //! The log's lines: one for each event, with the role and the term; repeated ones are counted.
 
+mod snapshots;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -99,6 +101,7 @@ impl Journal {
                     );
                 }
             }
+            about_snapshots => self.snapshot_notice(now, about_snapshots),
         }
     }
 
@@ -242,6 +245,7 @@ impl Journal {
                     );
                 }
             }
+            about_snapshots => self.snapshot_event(about_snapshots),
         }
     }
 }
