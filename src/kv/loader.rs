@@ -10,6 +10,7 @@ use super::point::FEATURE_LEVEL;
 use super::session::{CLOSED, Sessions};
 use super::settings::Settings;
 use super::state::State;
+use super::store;
 use crate::model::{LogId, Malformed};
 
 /// Makes a machine from the bytes that an [`Image`](super::Image) gave, as they come, however
@@ -29,6 +30,8 @@ pub struct Loader {
     session: Vec<u8>,
     /// The numbers that the next answer of it may have.
     numbers: Range<u64>,
+    /// The keys so far.
+    keys: store::Builder,
     found: End,
     failed: Option<LoadError>,
 }
@@ -307,7 +310,7 @@ impl Loader {
         self.require(mod_index <= self.state.applied.index, "modification index", mod_index.0)?;
         // Each write takes an entry.
         self.require((1..=mod_index.0).contains(&version), "version", version)?;
-        if !self.state.store.push(key, item) {
+        if !self.keys.push(key, item) {
             return Err(self.misplaced("key"));
         }
         self.found.keys += 1;
@@ -318,6 +321,7 @@ impl Loader {
         if !self.state.sessions.is_in_order() {
             return Err(self.misplaced("activity of a session"));
         }
+        self.state.store = std::mem::take(&mut self.keys).finish();
         self.found.hash = self.state.state_hash();
         let End { sessions, answers, keys, hash } = self.found;
         for (parts, told, found) in [

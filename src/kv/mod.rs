@@ -19,6 +19,7 @@ mod session;
 mod settings;
 mod state;
 mod store;
+mod tree;
 
 pub use answer::{Answer, Found, Item, PageItem, SessionState, TOLD_VALUE_BYTES};
 pub use command::{

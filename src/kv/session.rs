@@ -7,14 +7,13 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use imbl::OrdMap;
-
 use super::answer::SessionState;
 use super::command::{SessionId, SessionPart};
 use super::key::Key;
 use super::part::{AnswerRecord, SessionRecord};
 use super::refusal::Refusal;
 use super::settings::{MIN_ANSWER_BYTES, Settings};
+use super::tree::Tree;
 use super::{ANSWER_OVERHEAD, SESSION_WINDOW, TOLD_VALUE_BYTES};
 use crate::model::{Hash128, Index, LogId, LogTime};
 
@@ -35,10 +34,10 @@ const _: () = assert!(SESSION_WINDOW * (LONGEST_ANSWER + ANSWER_OVERHEAD) <= MIN
 /// All sessions that are remembered. Cloning it takes no time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sessions {
-    table: OrdMap<Key, Session>,
+    table: Tree<Key, Session>,
     /// The same sessions by the entry of their last activity, the longest inactive first, with
     /// the time of it.
-    by_activity: OrdMap<Index, (LogTime, Key)>,
+    by_activity: Tree<Index, (LogTime, Key)>,
     /// The latest opening time among all sessions that were forgotten. No session opens with
     /// this time or an earlier one.
     forgotten: LogTime,
@@ -52,7 +51,7 @@ struct Session {
     lowest: u64,
     active_index: Index,
     active_at: LogTime,
-    answers: OrdMap<u64, Remembered>,
+    answers: Tree<u64, Remembered>,
 }
 
 #[derive(Clone, Debug)]
@@ -183,7 +182,7 @@ impl Sessions {
 
     /// When the next session expires.
     pub(super) fn due(&self, settings: &Settings) -> Option<LogTime> {
-        let (_, (active_at, _)) = self.by_activity.get_min()?;
+        let (_, (active_at, _)) = self.by_activity.first()?;
         Some(*active_at + settings.session_timeout)
     }
 
@@ -219,8 +218,7 @@ impl Sessions {
         &self,
         name: &[u8],
     ) -> impl Iterator<Item = (SessionRecord<'_>, impl Iterator<Item = AnswerRecord<'_>>)> {
-        let range = (Bound::Excluded(name), Bound::Unbounded);
-        self.table.range::<_, [u8]>(range).map(|(name, session)| {
+        self.table.from(Bound::Excluded(name)).map(|(name, session)| {
             let answers = session.answers.iter().map(|(&number, remembered)| AnswerRecord {
                 number,
                 id: remembered.id,
@@ -239,7 +237,8 @@ impl Sessions {
     /// if there is one of this name or with this activity.
     pub(super) fn take_up(&mut self, record: &SessionRecord<'_>) -> bool {
         let name = Key::new(record.name);
-        if self.table.contains_key(&name) || self.by_activity.contains_key(&record.active_index) {
+        let has_name = self.table.get(&name).is_some();
+        if has_name || self.by_activity.get(&record.active_index).is_some() {
             return false;
         }
         let session = Session {
@@ -247,7 +246,7 @@ impl Sessions {
             lowest: record.lowest,
             active_index: record.active_index,
             active_at: record.active_at,
-            answers: OrdMap::new(),
+            answers: Tree::default(),
         };
         self.sum = self.sum.wrapping_add(element(record.name, &session));
         self.by_activity.insert(record.active_index, (record.active_at, name.clone()));
@@ -269,7 +268,7 @@ impl Sessions {
 
     /// Whether the times of the last activities are in the order of their entries.
     pub(super) fn is_in_order(&self) -> bool {
-        self.by_activity.values().map(|(active_at, _)| active_at).is_sorted()
+        self.by_activity.iter().map(|(_, (active_at, _))| active_at).is_sorted()
     }
 
     /// Whether the session is known, or may be opened, or is refused.
@@ -305,7 +304,7 @@ impl Sessions {
             lowest,
             active_index: now.id.index,
             active_at: now.time,
-            answers: OrdMap::new(),
+            answers: Tree::default(),
         };
         self.sum = self.sum.wrapping_add(element(id.name, &session));
         self.by_activity.insert(now.id.index, (now.time, Key::new(id.name)));
@@ -324,7 +323,7 @@ impl Sessions {
     fn touch(&mut self, name: &[u8], lowest: u64, now: Moment) {
         let session = self.table.get_mut(name).expect("its place is known");
         self.sum = self.sum.wrapping_sub(element(name, session));
-        while let Some(&(number, ref remembered)) = session.answers.get_min()
+        while let Some((&number, remembered)) = session.answers.first()
             && number < lowest
         {
             self.sum = self.sum.wrapping_sub(answer_element(name, number, remembered));
@@ -341,7 +340,7 @@ impl Sessions {
     }
 
     fn forget_oldest(&mut self) {
-        let (_, (_, name)) = self.by_activity.get_min().expect("there is one to be forgotten");
+        let (_, (_, name)) = self.by_activity.first().expect("there is one to be forgotten");
         let name = name.clone();
         let session = self.remove(name.bytes()).expect("both maps hold the same sessions");
         self.forgotten = self.forgotten.max(session.opened_at);
@@ -350,7 +349,7 @@ impl Sessions {
     fn remove(&mut self, name: &[u8]) -> Option<Session> {
         let session = self.table.remove(name)?;
         self.sum = self.sum.wrapping_sub(element(name, &session));
-        for (number, remembered) in &session.answers {
+        for (number, remembered) in session.answers.iter() {
             self.sum = self.sum.wrapping_sub(answer_element(name, *number, remembered));
             self.answer_bytes -= remembered.weight();
         }

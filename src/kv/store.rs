@@ -3,10 +3,9 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use imbl::OrdMap;
-
 use super::answer::Item;
 use super::key::Key;
+use super::tree::{self, Tree};
 use crate::model::{Hash128, Index};
 
 /// The tag of a key's element in the state hash.
@@ -15,7 +14,7 @@ const ELEMENT: u8 = 1;
 /// The map. Cloning it takes no time and shares all nodes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Store {
-    map: OrdMap<Key, Record>,
+    map: Tree<Key, Record>,
     bytes: u64,
     sum: u128,
 }
@@ -41,45 +40,40 @@ impl Store {
 
     /// The keys at or behind `from`, in order.
     pub(super) fn from(&self, from: &[u8]) -> impl Iterator<Item = (&[u8], Item<'_>)> {
-        let range = (Bound::Included(from), Bound::Unbounded);
-        self.map.range::<_, [u8]>(range).map(|(key, record)| (key.bytes(), record.item()))
+        self.map.from(Bound::Included(from)).map(|(key, record)| (key.bytes(), record.item()))
     }
 
     /// The keys behind `after`, in order.
     pub(super) fn behind(&self, after: &[u8]) -> impl Iterator<Item = (&[u8], Item<'_>)> {
-        let range = (Bound::Excluded(after), Bound::Unbounded);
-        self.map.range::<_, [u8]>(range).map(|(key, record)| (key.bytes(), record.item()))
+        self.map.from(Bound::Excluded(after)).map(|(key, record)| (key.bytes(), record.item()))
     }
 
     /// Gives `key` this value and tells its new version.
     pub(super) fn put(&mut self, key: &[u8], value: &[u8], index: Index) -> u64 {
-        if let Some(record) = self.map.get_mut(key) {
-            self.sum = self.sum.wrapping_sub(element(key, record.item()));
-            self.bytes -= record.value.len() as u64;
-            record.set_value(value);
-            record.version += 1;
-            record.mod_index = index;
-            self.bytes += value.len() as u64;
-            self.sum = self.sum.wrapping_add(element(key, record.item()));
-            return record.version;
-        }
-        let record = Record { value: value.into(), version: 1, mod_index: index };
-        self.sum = self.sum.wrapping_add(element(key, record.item()));
-        self.bytes += (key.len() + value.len()) as u64;
-        self.map.insert(Key::new(key), record);
-        1
-    }
-
-    /// Adds a key as another replica has it. Gives false if it isn't behind all that are there.
-    pub(super) fn push(&mut self, key: &[u8], item: Item<'_>) -> bool {
-        if self.map.get_max().is_some_and(|(last, _)| last.bytes() >= key) {
-            return false;
-        }
-        let Item { value, version, mod_index } = item;
-        self.sum = self.sum.wrapping_add(element(key, item));
-        self.bytes += (key.len() + value.len()) as u64;
-        self.map.insert(Key::new(key), Record { value: value.into(), version, mod_index });
-        true
+        let (sum, bytes) = (&mut self.sum, &mut self.bytes);
+        let mut version = 1;
+        self.map.alter(key, |present| {
+            *bytes += value.len() as u64;
+            match present {
+                Some(record) => {
+                    *sum = sum.wrapping_sub(element(key, record.item()));
+                    *bytes -= record.value.len() as u64;
+                    record.set_value(value);
+                    record.version += 1;
+                    record.mod_index = index;
+                    *sum = sum.wrapping_add(element(key, record.item()));
+                    version = record.version;
+                    None
+                }
+                None => {
+                    let record = Record { value: value.into(), version, mod_index: index };
+                    *sum = sum.wrapping_add(element(key, record.item()));
+                    *bytes += key.len() as u64;
+                    Some((Key::new(key), record))
+                }
+            }
+        });
+        version
     }
 
     /// Removes `key` and tells whether it was there.
@@ -103,6 +97,33 @@ impl Store {
     /// The sum of the hashes of all keys.
     pub(super) const fn sum(&self) -> u128 {
         self.sum
+    }
+}
+
+/// Makes a map of keys that come in order, as another replica has them.
+#[derive(Debug, Default)]
+pub(super) struct Builder {
+    map: tree::Builder<Key, Record>,
+    bytes: u64,
+    sum: u128,
+}
+
+impl Builder {
+    /// Adds a key. Gives false if it isn't behind the last one.
+    pub(super) fn push(&mut self, key: &[u8], item: Item<'_>) -> bool {
+        let Item { value, version, mod_index } = item;
+        let record = Record { value: value.into(), version, mod_index };
+        if !self.map.push(Key::new(key), record) {
+            return false;
+        }
+        self.sum = self.sum.wrapping_add(element(key, item));
+        self.bytes += (key.len() + value.len()) as u64;
+        true
+    }
+
+    /// The map.
+    pub(super) fn finish(self) -> Store {
+        Store { map: self.map.finish(), bytes: self.bytes, sum: self.sum }
     }
 }
 
