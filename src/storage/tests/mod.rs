@@ -10,6 +10,7 @@ mod losable;
 mod real_disk;
 mod reset;
 mod rows;
+mod snapshot_crash;
 mod snapshots;
 mod space;
 mod work;
