@@ -5,7 +5,7 @@ use super::losable::{LosableDisk, Trouble};
 use crate::model::Boot;
 
 /// A source of bits from a seed.
-struct Bits(u64);
+pub(super) struct Bits(u64);
 
 impl Bits {
     fn next(&mut self) -> u64 {
@@ -17,7 +17,7 @@ impl Bits {
     }
 
     /// Whether something survives, where seed 0 loses all, 1 keeps all, others choose.
-    fn keeper(seed: u64) -> impl FnMut() -> bool {
+    pub(super) fn keeper(seed: u64) -> impl FnMut() -> bool {
         let mut bits = Bits(seed);
         move || match seed {
             0 => false,
@@ -69,7 +69,7 @@ fn operations_of_the_script() -> u64 {
 }
 
 /// What survives the end of a process, and what may survive a power cut.
-fn outcomes(disk: &LosableDisk, seeds: std::ops::Range<u64>) -> Vec<LosableDisk> {
+pub(super) fn outcomes(disk: &LosableDisk, seeds: std::ops::Range<u64>) -> Vec<LosableDisk> {
     let mut found = vec![disk.after_process_end()];
     found.extend(seeds.map(|seed| disk.after_power_cut(&mut Bits::keeper(seed))));
     found
