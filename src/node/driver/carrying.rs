@@ -43,6 +43,16 @@ impl Driver {
             Output::Transferred(token) => self.transferred(token),
             Output::Release(index) => self.recent.release(index),
             Output::Event(event) => self.event(event),
+            // The bytes are let go: no node sends any, since none takes snapshots.
+            Output::StorePiece { .. } => {}
+            Output::ReadPiece { .. }
+            | Output::SendPiece { .. }
+            | Output::LoadReceived(_)
+            | Output::Install { .. }
+            | Output::Compact { .. }
+            | Output::KeepSnapshots(_) => {
+                unreachable!("the core is told of no snapshot, none saved and no piece stored")
+            }
         }
     }
 
@@ -115,7 +125,8 @@ impl Driver {
     }
 
     fn gather(&mut self, write: Write) {
-        let Write { seq, hard_state, keep, span } = write;
+        let Write { seq, hard_state, keep, span, reset } = write;
+        assert!(reset.is_none(), "only an install begins the log anew");
         let batches = span.map_or_else(Vec::new, |span| self.recent.slices(span).collect());
         self.log.push(LogWrite { seq, hard_state, keep, batches });
     }
