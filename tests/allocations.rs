@@ -102,6 +102,7 @@ fn config() -> Config {
         max_unpersisted_bytes: 16 << 20,
         recent_bytes: 1 << 20,
         max_waiting_reads: 100,
+        keep_entries: 0,
     }
 }
 
@@ -134,6 +135,8 @@ impl Node {
             last_time: recovered.last_time,
             configurations: recovered.configurations,
             applied: recovered.base.index,
+            snapshots: Vec::new(),
+            receiving: None,
             boot: recovered.boot,
         };
         let parts = Parts {

@@ -234,6 +234,37 @@ impl Journal {
                     "member_too_far_behind"
                 );
             }
+            Event::Sending { to, snapshot, has, what } => {
+                let (to, index, size) = (to.id.number(), snapshot.last.index.0, snapshot.bytes);
+                info!(
+                    term = self.term.0, role = self.role, to = to, index = index, bytes = size,
+                    has = *has, what = *what;
+                    "snapshot_sending"
+                );
+            }
+            Event::Receiving { snapshot, has, what } => {
+                let (index, size) = (snapshot.last.index.0, snapshot.bytes);
+                info!(
+                    term = self.term.0, role = self.role, index = index, bytes = size,
+                    has = *has, what = *what;
+                    "snapshot_receiving"
+                );
+            }
+            Event::Installed { snapshot, applied_before } => {
+                let (index, size) = (snapshot.last.index.0, snapshot.bytes);
+                info!(
+                    term = self.term.0, role = self.role, index = index, bytes = size,
+                    applied_before = applied_before.0;
+                    "snapshot_installed"
+                );
+            }
+            Event::SnapshotLost(snapshot) => {
+                let (index, size) = (snapshot.last.index.0, snapshot.bytes);
+                error!(
+                    term = self.term.0, role = self.role, index = index, bytes = size;
+                    "snapshot_lost"
+                );
+            }
             Event::Dropped { from, reason } => {
                 let (from, reason) = (from.id.number(), *reason);
                 let key = format!("{from} {reason}");

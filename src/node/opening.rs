@@ -168,6 +168,8 @@ pub(crate) fn restored<D: Disk>(recovered: &Recovered<D>) -> Restored {
         last_time: recovered.last_time,
         configurations: recovered.configurations.clone(),
         applied: recovered.base.index,
+        snapshots: Vec::new(),
+        receiving: None,
         boot: recovered.boot,
     }
 }

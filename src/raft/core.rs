@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::disk::DiskReport;
 use super::election::Canvass;
+use super::event::Event;
 use super::following::Following;
 use super::gates::Gates;
-use super::io::{Config, Event, Input, Output, Refusal, Restored, RoleKind, Token};
+use super::io::{Config, Input, Output, Refusal, Restored, RoleKind, Token};
 use super::membership::Configurations;
 use super::random::Chance;
+use super::receiving::Receiving;
 use super::replication::Leading;
+use super::snapshots::Snapshots;
 use super::stamp::LogClock;
 use super::timers::{Timer, Timers};
 use super::view::LogView;
@@ -42,6 +45,9 @@ pub struct Raft {
     /// Up to where entries were given out to be applied.
     pub(super) apply_issued: Index,
     pub(super) applied: Index,
+    pub(super) snapshots: Snapshots,
+    /// The snapshot that is on its way here.
+    pub(super) receiving: Option<Receiving>,
     pub(super) role: Role,
     /// When a leader's word was last heard.
     pub(super) leader_heard: Option<Time>,
@@ -49,7 +55,7 @@ pub struct Raft {
     pub(super) disk: Option<DiskReport>,
     /// What is known of the starts of each member, and of whoever else is connected.
     pub(super) heard: BTreeMap<Member, Heard>,
-    /// The number of the last read of entries for a peer.
+    /// The number of the last read for a peer.
     pub(super) last_ticket: u64,
     pub(super) outputs: VecDeque<Output>,
     /// Whether something came in since the queue of outputs last ran empty.
@@ -96,6 +102,7 @@ impl Raft {
         let log = LogView::new(restored.base, restored.runs, restored.last);
         let commit = restored.base.index.max(restored.applied);
         assert!(commit <= restored.last, "more was applied than the log holds");
+        let receiving = restored.receiving.map(|(snapshot, has)| Receiving::left(snapshot, has));
         let mut raft = Raft {
             boot: restored.boot,
             now,
@@ -107,6 +114,8 @@ impl Raft {
             commit,
             apply_issued: commit,
             applied: commit,
+            snapshots: Snapshots::new(restored.snapshots),
+            receiving,
             role: Role::Follower(Following::new(None)),
             leader_heard: None,
             disk: None,
@@ -144,6 +153,15 @@ impl Raft {
             Input::LogRead { peer, ticket, first, bytes } => {
                 self.log_read(peer, ticket, first, &bytes);
             }
+            Input::SnapshotSaved(snapshot) => self.snapshot_saved(snapshot),
+            Input::PieceRead { peer, ticket, bytes } => self.piece_read(peer, ticket, bytes),
+            Input::PieceLost { peer, ticket } => self.piece_lost(peer, ticket),
+            Input::PieceStored { snapshot, has } => self.piece_stored(snapshot, has),
+            Input::SnapshotReceived { snapshot, configuration, log_time } => {
+                self.snapshot_received(snapshot, configuration, log_time);
+            }
+            Input::SnapshotRefused { snapshot, has } => self.snapshot_refused(snapshot, has),
+            Input::Compacted { base } => self.compacted(base),
         }
         self.verify(&before);
     }
@@ -166,18 +184,23 @@ impl Raft {
         self.timers.next()
     }
 
-    /// Works out what the inputs since the last time made necessary. The write comes first: it
-    /// seals the entries that the messages behind it send.
+    /// Works out what the inputs since the last time made necessary. The writes come first: they
+    /// seal the entries that the messages behind them send.
     fn settle(&mut self) {
-        self.outputs.extend(self.gates.next_write(&self.log).map(Output::Write));
+        while let Some(write) = self.gates.next_write(&self.log) {
+            self.outputs.push_back(Output::Write(write));
+        }
         self.open_gates();
         self.start_round();
         self.replicate();
         self.urge_successor();
+        self.load_received();
+        self.answer_about_snapshot();
         self.answer_leader();
         self.issue_apply();
         self.answer_reads();
         self.release_memory();
+        self.settle_snapshots();
     }
 
     fn tick(&mut self) {
@@ -249,7 +272,7 @@ impl Raft {
         }
     }
 
-    fn applied_to(&mut self, index: Index) {
+    pub(super) fn applied_to(&mut self, index: Index) {
         assert!(index <= self.apply_issued, "{index} was applied without being asked for");
         self.applied = self.applied.max(index);
         self.configurations.prune(self.applied);

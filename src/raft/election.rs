@@ -2,8 +2,9 @@
 //! within an election timeout of a leader's word (4.2.3).
 
 use super::core::{Raft, Role};
+use super::event::Event;
 use super::following::Following;
-use super::io::{Event, RoleKind};
+use super::io::RoleKind;
 use super::quorum::Tally;
 use super::replication::Leading;
 use super::timers::Timer;

@@ -1,8 +1,10 @@
 //! The follower's side of log replication (dissertation, chapter 3.5).
 
 use super::core::{Raft, Role};
-use super::io::{Event, Output};
+use super::event::Event;
+use super::io::Output;
 use super::membership::configuration_of;
+use super::receiving::Spoken;
 use crate::model::{
     Append, AppendReply, Batch, Body, Configuration, EntryKind, Index, LogId, Member, Round,
 };
@@ -16,6 +18,8 @@ pub(super) struct Following {
     pub(super) matched: Index,
     /// The level that was last acknowledged.
     pub(super) acknowledged: Index,
+    /// The snapshot that the leader sends.
+    pub(super) spoken: Option<Box<Spoken>>,
     owed: Owed,
 }
 
@@ -35,7 +39,7 @@ struct Owed {
 impl Following {
     pub(super) fn new(leader: Option<Member>) -> Following {
         let (matched, acknowledged) = (Index::ZERO, Index::ZERO);
-        Following { leader, matched, acknowledged, owed: Owed::default() }
+        Following { leader, matched, acknowledged, spoken: None, owed: Owed::default() }
     }
 }
 
@@ -94,7 +98,7 @@ impl Raft {
     }
 
     /// A leader of the current term has spoken.
-    fn follow(&mut self, from: Member) -> bool {
+    pub(super) fn follow(&mut self, from: Member) -> bool {
         if self.leader().is_some_and(|leader| leader != from) {
             return false;
         }
@@ -123,10 +127,7 @@ impl Raft {
     /// leader's log (paper, 5.4), so it matches without being looked at, also where it is no
     /// longer held. Only an entry of another term in the place of a sent one is a reason to cut.
     fn fit(&self, append: &Append) -> Fit {
-        let Role::Follower(following) = &self.role else {
-            return Fit::Impossible("entries for a node that doesn't follow");
-        };
-        let fixed = self.commit.max(following.matched).max(self.configurations.oldest_index());
+        let fixed = self.fixed();
         let prev = append.prev;
         let differs = |id: LogId| self.log.term(id.index).is_some_and(|term| term != id.term);
         if prev.index <= fixed {
@@ -155,6 +156,15 @@ impl Raft {
         }
     }
 
+    /// Up to where no entry is ever replaced: what is committed, and what equals the leader's log.
+    pub(super) fn fixed(&self) -> Index {
+        let matched = match &self.role {
+            Role::Follower(following) => following.matched,
+            _ => Index::ZERO,
+        };
+        self.commit.max(matched).max(self.configurations.oldest_index())
+    }
+
     /// Takes entries into the log, in place of those that stand there.
     fn take_entries(&mut self, batch: Batch, configurations: Vec<(Index, Configuration)>) {
         let keep = batch.first().index.previous();
@@ -179,7 +189,7 @@ impl Raft {
     }
 
     /// The log equals the leader's up to `matched`, and the leader has committed up to `commit`.
-    fn matched_to(&mut self, matched: Index, commit: Index) {
+    pub(super) fn matched_to(&mut self, matched: Index, commit: Index) {
         if let Role::Follower(following) = &mut self.role {
             following.matched = following.matched.max(matched);
             self.commit = self.commit.max(commit.min(following.matched));

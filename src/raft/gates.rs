@@ -10,6 +10,8 @@
 //! - A completion is named by the number of the write, never by an index. Where the log's end was
 //!   replaced, the durable level has fallen to what was kept, and no write that was issued before
 //!   raises it above that.
+//! - Where a snapshot takes the place of the whole log, that is a write of its own, and only its
+//!   completion makes the snapshot's last entry durable.
 
 use std::collections::VecDeque;
 
@@ -36,6 +38,8 @@ pub(super) struct Gates {
     written: LogId,
     /// Up to where the log, as it is, was handed over to be written.
     issued_index: Index,
+    /// Where the log is to begin anew, as long as the write that does it wasn't issued.
+    reset: Option<LogId>,
     last_seq: WriteSeq,
     underway: VecDeque<Underway>,
     /// Messages of the current term that wait for it to become durable.
@@ -53,6 +57,8 @@ struct Underway {
     durable_index: Index,
     /// The end of the log that it leaves on the disk.
     written: LogId,
+    /// Whether the log begins anew with it.
+    is_reset: bool,
 }
 
 impl Gates {
@@ -65,6 +71,7 @@ impl Gates {
             durable_index: last.index,
             written: last,
             issued_index: last.index,
+            reset: None,
             last_seq: WriteSeq::ZERO,
             underway: VecDeque::new(),
             parked: VecDeque::new(),
@@ -127,27 +134,63 @@ impl Gates {
         }
     }
 
+    /// A snapshot takes the place of the log, which begins anew behind `base`. What was durable
+    /// up to `keep`, which the snapshot covers, stays so: until the write is complete the disk
+    /// has the old entries, and from then on what came of them.
+    pub(super) fn begin_anew(&mut self, keep: Index, base: LogId) {
+        assert!(keep < base.index, "{base} is to replace what is held");
+        self.truncated(keep);
+        self.issued_index = base.index;
+        self.reset = Some(base);
+    }
+
+    /// Whether the log was to begin anew, and that isn't durable yet.
+    fn begins_anew(&self) -> bool {
+        self.reset.is_some() || self.underway.iter().any(|write| write.is_reset)
+    }
+
     /// The write that is to be issued now, if there is anything to write.
     pub(super) fn next_write(&mut self, log: &LogView) -> Option<Write> {
         let last = log.last_index();
         let hard_state = (self.current != self.issued).then_some(self.current);
+        if let Some(base) = self.reset {
+            return Some(self.next_write_before_entries(hard_state, base));
+        }
         if hard_state.is_none() && self.issued_index == last {
             return None;
         }
         let keep = log.id(self.issued_index).expect("what was issued is in the log");
         let span =
             (self.issued_index < last).then(|| Span { first: self.issued_index.next(), last });
+        self.issued_index = last;
+        let seq = self.issue(hard_state, last, log.last(), false);
+        Some(Write { seq, hard_state, keep, span, reset: None })
+    }
+
+    /// The log begins anew in a write of its own, behind that of the hard state.
+    fn next_write_before_entries(&mut self, hard_state: Option<HardState>, base: LogId) -> Write {
+        if hard_state.is_some() {
+            let keep = self.underway.back().map_or(self.written, |write| write.written);
+            let seq = self.issue(hard_state, Index::ZERO, keep, false);
+            return Write { seq, hard_state, keep, span: None, reset: None };
+        }
+        self.reset = None;
+        let seq = self.issue(None, base.index, base, true);
+        Write { seq, hard_state: None, keep: base, span: None, reset: Some(base) }
+    }
+
+    fn issue(
+        &mut self,
+        hard_state: Option<HardState>,
+        durable_index: Index,
+        written: LogId,
+        is_reset: bool,
+    ) -> WriteSeq {
         self.last_seq = self.last_seq.next();
         self.issued = self.current;
-        self.issued_index = last;
         let seq = self.last_seq;
-        self.underway.push_back(Underway {
-            seq,
-            hard_state,
-            durable_index: last,
-            written: log.last(),
-        });
-        Some(Write { seq, hard_state, keep, span })
+        self.underway.push_back(Underway { seq, hard_state, durable_index, written, is_reset });
+        seq
     }
 
     /// The write `seq` and all before it are durable.
@@ -180,6 +223,8 @@ impl Gates {
         assert!(durable.term <= issued.term && issued.term <= self.current.term);
         assert!(self.durable_index <= self.issued_index, "durable before it was written");
         assert!(self.issued_index <= log.last_index(), "written what isn't in the log");
+        let base = log.base().index;
+        assert!(base <= self.durable_index || self.begins_anew(), "nobody makes {base} durable");
         assert!(log.last().term <= self.current.term, "an entry of a term to come");
         let next_to_complete = self.underway.front().map(|write| write.seq);
         assert!(
@@ -301,6 +346,34 @@ mod tests {
         assert_eq!((write.keep, write.hard_state), (LogId::ORIGIN, None));
         assert_eq!(write.span, Some(Span { first: Index(1), last: Index(2) }));
         assert_eq!(gates.next_write(&log), None);
+    }
+
+    #[test]
+    fn where_the_log_begins_anew_only_that_very_write_makes_the_level_rise() {
+        let (mut log, mut gates) = (log(&[1, 1, 1, 1]), gates(1));
+        gates.next_write(&log).unwrap();
+        gates.enter(Term(3));
+        let base = LogId::new(Term(2), Index(3));
+        log.begin_anew(base);
+        gates.begin_anew(Index(1), base);
+        log.push(Term(3), 10);
+        let hard_state = gates.next_write(&log).unwrap();
+        let old_end = LogId::new(Term(1), Index(4));
+        assert_eq!((hard_state.keep, hard_state.span, hard_state.reset), (old_end, None, None));
+        let reset = gates.next_write(&log).unwrap();
+        assert_eq!((reset.hard_state, reset.span, reset.reset), (None, None, Some(base)));
+        let entries = gates.next_write(&log).unwrap();
+        assert_eq!((entries.keep, entries.reset), (base, None));
+        assert_eq!(entries.span, Some(Span { first: Index(4), last: Index(4) }));
+        assert_eq!(gates.next_write(&log), None);
+        for (complete, durable, written) in
+            [(1, 1, old_end), (2, 1, old_end), (3, 3, base), (4, 4, LogId::new(Term(3), Index(4)))]
+        {
+            gates.persisted(WriteSeq(complete));
+            gates.check(&log);
+            assert_eq!(gates.durable_index(), Index(durable), "write {complete}");
+            assert_eq!(gates.written().1, written, "write {complete}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::model::{HardState, Index, LogId, Member, WriteSeq};
 #[derive(Clone, Debug)]
 pub struct Marks {
     hard_state: HardState,
+    base: Index,
     last: LogId,
     durable: Index,
     commit: LogId,
@@ -33,6 +34,7 @@ impl Raft {
         };
         Marks {
             hard_state: HardState { term: self.gates.term(), vote: self.gates.vote() },
+            base: self.log.base().index,
             last: self.log.last(),
             durable: self.gates.durable_index(),
             commit: self.log.id(self.commit).unwrap_or(self.log.base()),
@@ -59,13 +61,15 @@ impl Raft {
     /// If it doesn't.
     pub fn check(&self) {
         let (last, commit) = (self.log.last_index(), self.commit);
-        assert!(self.log.base().index <= commit && commit <= last, "commit {commit} of {last}");
+        assert!(commit <= last, "commit {commit} of {last}");
+        assert!(self.log.base().index <= self.applied, "the log lacks what isn't applied");
         assert!(self.applied <= self.apply_issued && self.apply_issued <= commit);
         assert!(self.configurations.index() <= last, "a configuration that isn't in the log");
         assert!(self.log.memory_first() <= last.next());
         let mut runs = self.log.runs().iter().zip(self.log.runs().iter().skip(1));
         assert!(runs.all(|(one, next)| one.term < next.term && one.first < next.first));
         self.gates.check(&self.log);
+        self.check_snapshots();
         match &self.role {
             Role::Leader(leading) => self.check_leading(leading),
             Role::Follower(following) => self.check_following(following),
@@ -73,6 +77,20 @@ impl Raft {
                 assert!(self.gates.vote() == Some(self.config.me), "a candidate votes for itself");
             }
             Role::PreCandidate(_) => {}
+        }
+    }
+
+    fn check_snapshots(&self) {
+        let kept = self.snapshots.kept();
+        assert!(kept.windows(2).all(|pair| pair[0].last.index > pair[1].last.index), "{kept:?}");
+        for snapshot in kept {
+            let last = snapshot.last;
+            assert!(last.index <= self.commit, "snapshot {snapshot} of what isn't committed");
+            let held = self.log.term(last.index);
+            assert!(held.is_none_or(|term| term == last.term), "{snapshot} isn't of this log");
+        }
+        if let Some(receiving) = &self.receiving {
+            receiving.check();
         }
     }
 
@@ -92,6 +110,10 @@ impl Raft {
             assert!(peer.round <= leading.round, "an answer to a round to come");
             let messages = peer.window.messages();
             assert!(messages <= self.config.max_inflight_messages.max(1), "{peer:?}");
+            if let Some(handing) = peer.handing() {
+                assert!(handing.has <= handing.sent && handing.sent <= handing.snapshot.bytes);
+                assert!(messages == 0, "entries and a snapshot at the same time: {peer:?}");
+            }
         }
         let rounds = leading.reads.iter().zip(leading.reads.iter().skip(1));
         assert!(rounds.into_iter().all(|(one, next)| one.round <= next.round));
@@ -117,7 +139,12 @@ impl Raft {
             assert!(vote == before.hard_state.vote, "a second vote in term {term}");
         }
         assert!(self.commit >= before.commit.index, "the commit index fell");
-        assert!(self.log.holds(before.commit), "a committed entry was replaced");
+        let commit_before = before.commit;
+        assert!(
+            self.log.holds(commit_before) || commit_before.index < self.log.base().index,
+            "a committed entry was replaced"
+        );
+        assert!(self.log.base().index >= before.base, "what went from the log came back");
         assert!(self.apply_issued >= before.apply_issued && self.applied >= before.applied);
         assert!(self.gates.last_seq() >= before.last_seq, "a write was numbered twice");
         if self.log.holds(before.last) {
@@ -127,7 +154,8 @@ impl Raft {
         if leads && before.leads && term == before.hard_state.term {
             assert!(self.log.holds(before.last), "a leader cut its own log");
         }
-        if leads && self.commit > before.commit.index {
+        let installed = self.snapshots.newest().map(|newest| newest.last.index);
+        if leads && self.commit > before.commit.index && installed != Some(self.commit) {
             let reached = self.log.term(self.commit);
             assert!(reached == Some(term), "committed an entry of {reached:?} by counting");
         }

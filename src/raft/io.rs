@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
+use super::event::Event;
 use crate::model::{
     Batch, Boot, Configuration, EntryHeader, EntryKind, HardState, Index, LogId, LogTime, Member,
-    Message, NodeId, Span, Term, TermRun, WriteSeq,
+    Message, NodeId, SnapshotId, Span, Term, TermRun, WriteSeq,
 };
 
 /// What the core is told once.
@@ -33,6 +36,8 @@ pub struct Config {
     pub recent_bytes: u64,
     /// The most reads that wait for a round.
     pub max_waiting_reads: usize,
+    /// How many entries stay in the log below what two snapshots cover.
+    pub keep_entries: u64,
 }
 
 /// What the disk held at the start. All of it is durable.
@@ -40,7 +45,7 @@ pub struct Config {
 pub struct Restored {
     /// Term and vote.
     pub hard_state: HardState,
-    /// The id before the first entry of the log: [`LogId::ORIGIN`], or where a snapshot ends.
+    /// The id before the first entry of the log: [`LogId::ORIGIN`], or one that a snapshot covers.
     pub base: LogId,
     /// The terms of the entries behind `base`, in order.
     pub runs: Vec<TermRun>,
@@ -48,10 +53,15 @@ pub struct Restored {
     pub last: Index,
     /// The log time of the last entry.
     pub last_time: LogTime,
-    /// The configuration as of `base` and those in the log behind it, each with its index.
+    /// The configuration as of `applied` and those in the log behind it, each with its index.
     pub configurations: Vec<(Index, Configuration)>,
-    /// Up to where the state machine is: `base.index`.
+    /// Up to where the state machine is: where the newest snapshot ends, or zero.
     pub applied: Index,
+    /// The snapshots that are good, the newest first. The log holds what each of them ends with,
+    /// or begins behind it.
+    pub snapshots: Vec<SnapshotId>,
+    /// What a transfer that was cut off has left: which snapshot, and how many bytes of it.
+    pub receiving: Option<(SnapshotId, u64)>,
     /// How often this directory was started, this start included.
     pub boot: Boot,
 }
@@ -133,6 +143,57 @@ pub enum Input {
         /// The encoded length of each entry from `first` on; at least one.
         bytes: Vec<u32>,
     },
+    /// This node took a snapshot behind an entry that is applied and durable here. Its name is
+    /// durable and its file was read back and is good.
+    SnapshotSaved(SnapshotId),
+    /// What [`Output::ReadPiece`] asked for is at hand. One that came too late to be of use is
+    /// ignored.
+    PieceRead {
+        /// For whom it was read.
+        peer: Member,
+        /// The number of the [`Output::ReadPiece`].
+        ticket: u64,
+        /// How many bytes there are, at least one. Fewer than were asked for only at the end.
+        bytes: u64,
+    },
+    /// The file that [`Output::ReadPiece`] named is gone or damaged.
+    PieceLost {
+        /// For whom it was to be read.
+        peer: Member,
+        /// The number of the [`Output::ReadPiece`].
+        ticket: u64,
+    },
+    /// What [`Output::StorePiece`] brought is in the file.
+    PieceStored {
+        /// Of which snapshot.
+        snapshot: SnapshotId,
+        /// How many bytes of it are there, from its beginning.
+        has: u64,
+    },
+    /// What [`Output::LoadReceived`] asked for is done: the snapshot's name is durable, its file is
+    /// good, and its state stands ready. Before, everything that the state machine has applied
+    /// was told by [`Input::Applied`], and nothing is applied until the outputs are carried out:
+    /// among them may be [`Output::Install`].
+    SnapshotReceived {
+        /// Which.
+        snapshot: SnapshotId,
+        /// The configuration as of its last entry and the index that it stands at.
+        configuration: (Index, Configuration),
+        /// The log time of its last entry.
+        log_time: LogTime,
+    },
+    /// What was received is damaged; it counts for nothing.
+    SnapshotRefused {
+        /// Which.
+        snapshot: SnapshotId,
+        /// How many bytes of it, from its beginning, are good.
+        has: u64,
+    },
+    /// The answer to [`Output::Compact`].
+    Compacted {
+        /// The entry before the first that the log still holds.
+        base: LogId,
+    },
 }
 
 /// What is to be done, in this order.
@@ -208,6 +269,68 @@ pub enum Output {
     Transferred(Token),
     /// Entries up to here may be dropped from memory: they are applied and durable here.
     Release(Index),
+    /// Bytes of a snapshot are needed for a peer: read and verify them. One at a time for each
+    /// peer, in one sequence of numbers with [`Output::ReadLog`]; answered by
+    /// [`Input::PieceRead`] or [`Input::PieceLost`].
+    ReadPiece {
+        /// For whom.
+        peer: Member,
+        /// Grows with each of them; comes back in the answer.
+        ticket: u64,
+        /// Of which snapshot.
+        snapshot: SnapshotId,
+        /// The first byte of its file.
+        offset: u64,
+        /// How many: less only where the file ends. At most
+        /// [`MAX_PIECE_BYTES`](crate::model::MAX_PIECE_BYTES).
+        max_bytes: u64,
+    },
+    /// A [`crate::model::Body::Piece`] with bytes that were just read for this peer.
+    SendPiece {
+        /// For whom.
+        to: Member,
+        /// The sender's term.
+        term: Term,
+        /// Of which snapshot.
+        snapshot: SnapshotId,
+        /// The first byte of its file.
+        offset: u64,
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// Put these bytes into the file of the snapshot that is being received; of another one
+    /// nothing needs to stay. Answered by [`Input::PieceStored`].
+    StorePiece {
+        /// Of which snapshot.
+        snapshot: SnapshotId,
+        /// Where they belong: where the last ones ended, or lower where those were damaged.
+        offset: u64,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// All bytes of this snapshot were stored: verify the file, load the state, give the file its
+    /// durable name. Answered by [`Input::SnapshotReceived`] or [`Input::SnapshotRefused`].
+    LoadReceived(SnapshotId),
+    /// Put the state of this snapshot in the place of the state machine's. What is still to be
+    /// applied is void.
+    Install {
+        /// Which: the one that [`Input::SnapshotReceived`] told of.
+        snapshot: SnapshotId,
+        /// Whether the log begins anew behind the snapshot's last entry, which it doesn't hold:
+        /// all entries in memory are void, and a [`Write::reset`] follows.
+        begins_anew: bool,
+    },
+    /// Remove from the log on the disk what nobody needs; answered by [`Input::Compacted`].
+    /// Entries above `wanted` go only where the log has too many bytes, those above `through`
+    /// never.
+    Compact {
+        /// Two snapshots cover the entries up to here.
+        through: Index,
+        /// Members need the entries above this one, at most `through`.
+        wanted: Index,
+    },
+    /// All snapshots but these may go.
+    KeepSnapshots(Vec<SnapshotId>),
     /// Something that a person may want to know.
     Event(Event),
 }
@@ -223,6 +346,9 @@ pub struct Write {
     pub keep: LogId,
     /// The entries to append behind `keep`, from memory.
     pub span: Option<Span>,
+    /// The log is to begin anew behind this entry, which it doesn't hold and which the newest
+    /// snapshot ends with. Then it is `keep` too, and the write brings nothing else.
+    pub reset: Option<LogId>,
 }
 
 /// Why a request isn't carried out. It certainly has no effect.
@@ -257,119 +383,4 @@ pub enum RoleKind {
     Candidate,
     /// Leads.
     Leader,
-}
-
-/// A fact for the log lines and counters of the shell. Nothing depends on it being read.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// The role or the term changed.
-    Role {
-        /// The role it has now.
-        role: RoleKind,
-        /// The term.
-        term: Term,
-        /// Why, in a few words.
-        reason: &'static str,
-    },
-    /// There is a leader, or another one, or (`None`) none that is known.
-    Leader {
-        /// Who leads.
-        leader: Option<Member>,
-        /// In which term.
-        term: Term,
-    },
-    /// A vote was given.
-    Voted {
-        /// To whom.
-        candidate: Member,
-        /// In which term.
-        term: Term,
-    },
-    /// The log's end was replaced by another leader's entries.
-    Replaced {
-        /// The last index that stayed.
-        keep: Index,
-        /// The last index that was dropped.
-        dropped: Index,
-    },
-    /// Another configuration is in force.
-    Configuration {
-        /// The index it stands at.
-        index: Index,
-        /// The configuration.
-        configuration: Configuration,
-    },
-    /// A handing-over of leadership began, ended or failed.
-    Transfer {
-        /// To whom.
-        to: Member,
-        /// What happened, in a few words.
-        what: &'static str,
-    },
-    /// A member needs entries that the log no longer holds.
-    Behind {
-        /// Who.
-        peer: Member,
-        /// The entry before the first of the log.
-        base: LogId,
-    },
-    /// A message was dropped.
-    Dropped {
-        /// From whom.
-        from: Member,
-        /// Why, in a few words.
-        reason: &'static str,
-    },
-}
-
-/// What a leader knows of another member.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PeerStatus {
-    /// The member.
-    pub member: Member,
-    /// Up to where its log is known to equal the leader's, durably.
-    pub matched: Index,
-    /// The next entry to be sent.
-    pub next: Index,
-    /// Bytes of entries on their way.
-    pub inflight_bytes: u64,
-    /// How long ago it was heard; `None` if not since leadership began.
-    pub heard_ago: Option<Duration>,
-    /// The last round trip of a heartbeat.
-    pub round_trip: Option<Duration>,
-}
-
-/// How the core stands.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Status {
-    /// The role.
-    pub role: RoleKind,
-    /// The term.
-    pub term: Term,
-    /// Who got this node's vote in the term.
-    pub vote: Option<Member>,
-    /// Who leads, if known.
-    pub leader: Option<Member>,
-    /// Whether this node votes in the configuration in force.
-    pub voter: bool,
-    /// The entry before the first of the log.
-    pub base: LogId,
-    /// The last entry.
-    pub last: LogId,
-    /// Up to where the log is durable here.
-    pub durable: Index,
-    /// Up to where the log is committed, as far as this node knows.
-    pub commit: Index,
-    /// Up to where the state machine has applied.
-    pub applied: Index,
-    /// The time that an entry made now would carry.
-    pub log_time: LogTime,
-    /// The configuration in force and its index.
-    pub configuration: (Index, Configuration),
-    /// Whether an entry of the own term is committed, so that reads are served (leaders only).
-    pub committed_in_term: bool,
-    /// To whom leadership is being handed over (leaders only).
-    pub transferring: Option<Member>,
-    /// Of each other member (leaders only).
-    pub peers: Vec<PeerStatus>,
 }

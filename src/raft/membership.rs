@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 
 use super::core::{Raft, Role};
-use super::io::{Event, Output, Refusal, Token};
+use super::event::Event;
+use super::io::{Output, Refusal, Token};
 use super::quorum::Voters;
 use crate::model::{
     ByteReader, Configuration, ENTRY_HEADER_BYTES, EntryKind, EntryRef, Founding, Index, Malformed,
@@ -56,6 +57,12 @@ impl Configurations {
 
     pub(super) const fn voters(&self) -> &Voters {
         &self.voters
+    }
+
+    /// The one that is in force at `index`, unless it was forgotten: only what is applied is.
+    pub(super) fn as_of(&self, index: Index) -> Option<(Index, &Configuration)> {
+        let found = self.stack.iter().rev().find(|(at, _)| *at <= index);
+        found.map(|(at, configuration)| (*at, configuration))
     }
 
     fn push(&mut self, index: Index, configuration: Configuration) {
@@ -118,6 +125,16 @@ impl Raft {
 
     pub(super) fn leave_configurations_above(&mut self, keep: Index) {
         if self.configurations.truncate(keep) {
+            self.configuration_changed();
+        }
+    }
+
+    /// The log begins anew with this configuration, which stands where nothing is cut off.
+    pub(super) fn begin_configurations_anew(&mut self, only: (Index, Configuration)) {
+        let in_force = (self.configurations.index(), self.configurations.current());
+        let is_same = in_force == (only.0, &only.1);
+        self.configurations = Configurations::new(vec![only]);
+        if !is_same {
             self.configuration_changed();
         }
     }

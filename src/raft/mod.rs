@@ -6,8 +6,10 @@
 mod core;
 mod disk;
 mod election;
+mod event;
 mod following;
 mod gates;
+mod handing;
 mod invariants;
 mod io;
 mod membership;
@@ -15,8 +17,10 @@ mod progress;
 mod quorum;
 mod random;
 mod reads;
+mod receiving;
 mod replication;
 mod sending;
+mod snapshots;
 mod stamp;
 mod status;
 mod step;
@@ -25,7 +29,7 @@ mod transfer;
 mod view;
 
 pub use self::core::Raft;
+pub use self::event::Event;
 pub use self::invariants::Marks;
-pub use self::io::{
-    Config, Event, Input, Output, PeerStatus, Refusal, Restored, RoleKind, Status, Token, Write,
-};
+pub use self::io::{Config, Input, Output, Refusal, Restored, RoleKind, Token, Write};
+pub use self::status::{PeerStatus, Status};

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::handing::Handing;
 use crate::model::{Index, Member, Round, Span, Time};
 
 /// One member as the leader sees it.
@@ -17,7 +18,7 @@ pub(super) struct Progress {
     pub(super) next: Index,
     pub(super) pace: Pace,
     pub(super) window: Window,
-    /// The number of the read from disk that is under way for it.
+    /// The number of the read from disk, of entries or of a snapshot, that is under way for it.
     pub(super) reading: Option<u64>,
     /// When it was last heard, or when leadership began.
     pub(super) heard: Time,
@@ -27,11 +28,11 @@ pub(super) struct Progress {
     /// The latest round that it answered.
     pub(super) round: Round,
     pub(super) round_trip: Option<Duration>,
-    /// Whether the shell was told that the log no longer holds what it needs.
+    /// Whether the shell was told that neither the log nor a snapshot holds what it needs.
     pub(super) behind: bool,
 }
 
-/// How entries are sent.
+/// How entries, or what stands in their place, are sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Pace {
     /// Where the logs meet isn't known: one question at a time, again after a heartbeat interval.
@@ -41,6 +42,8 @@ pub(super) enum Pace {
     /// It drops entries, because its disk is behind: one message in each heartbeat interval until
     /// its level rises.
     Busy { asked: Time },
+    /// It needs entries that the log no longer holds, and is sent a snapshot.
+    Snapshot(Handing),
 }
 
 /// Messages with entries that are on their way.
@@ -86,8 +89,12 @@ impl Progress {
             Pace::Probe { .. } => matched.next() >= self.next,
             Pace::Busy { .. } => risen || matched >= self.next,
             Pace::Replicate => true,
+            Pace::Snapshot(handing) => matched >= handing.snapshot.last.index,
         };
         if goes_on {
+            if self.handing().is_some() {
+                self.reading = None;
+            }
             self.pace = Pace::Replicate;
         }
         if self.pace == Pace::Replicate {
@@ -113,7 +120,7 @@ impl Progress {
     /// meet. An answer that was overtaken changes nothing.
     pub(super) fn conflict(&mut self, rejected: Index, next: Index) {
         let next = next.max(self.matched.next());
-        if rejected > self.matched && next < self.next {
+        if rejected > self.matched && next < self.next && self.handing().is_none() {
             self.next = next;
             self.probe(None);
         }
@@ -121,6 +128,9 @@ impl Progress {
 
     /// It dropped what was sent behind `matched`.
     pub(super) fn busy(&mut self, matched: Index, now: Time) {
+        if self.handing().is_some() {
+            return;
+        }
         self.next = matched.max(self.matched).next();
         self.window.clear();
         self.pace = Pace::Busy { asked: now };
@@ -129,10 +139,35 @@ impl Progress {
     /// What was on its way may be lost: ask whether all of it came, at once or where it was last
     /// `asked`. If it didn't, the answer says where to go on; nothing is asked below `base`.
     pub(super) fn reset(&mut self, base: Index, asked: Option<Time>) {
-        self.next = self.next.max(base.next());
         self.reading = None;
+        if let Pace::Snapshot(handing) = &mut self.pace {
+            return handing.ask_again(asked);
+        }
+        self.next = self.next.max(base.next());
         self.behind = false;
         self.probe(asked);
+    }
+
+    /// It is to be sent a snapshot.
+    pub(super) fn hand(&mut self, handing: Handing) {
+        self.pace = Pace::Snapshot(handing);
+        self.reading = None;
+        self.behind = false;
+        self.window.clear();
+    }
+
+    /// No snapshot can be sent any more; where the logs meet isn't known either.
+    pub(super) fn give_up_handing(&mut self, now: Time) {
+        self.reading = None;
+        self.probe(Some(now));
+    }
+
+    /// The transfer of a snapshot to it that is under way.
+    pub(super) const fn handing(&self) -> Option<Handing> {
+        match self.pace {
+            Pace::Snapshot(handing) => Some(handing),
+            _ => None,
+        }
     }
 
     fn probe(&mut self, asked: Option<Time>) {

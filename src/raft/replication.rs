@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::core::{Raft, Role};
+use super::event::Event;
 use super::io::Output;
 use super::progress::Progress;
 use super::reads::WaitingRead;
@@ -164,7 +165,7 @@ impl Raft {
         self.hear_levels(from, matched, durable);
     }
 
-    fn hear_levels(&mut self, from: Member, matched: Index, durable: Index) {
+    pub(super) fn hear_levels(&mut self, from: Member, matched: Index, durable: Index) {
         let (now, last) = (self.now, self.log.last_index());
         let Role::Leader(leading) = &mut self.role else { return };
         let Some(progress) = leading.peer_mut(from) else { return };
@@ -172,7 +173,14 @@ impl Raft {
             return self.dropped(from, "it claims entries that were never sent");
         }
         progress.hear(now);
-        if progress.levels(matched, durable, now) {
+        let handing = progress.handing();
+        let has_risen = progress.levels(matched, durable, now);
+        if let Some(handing) = handing.filter(|_| progress.handing().is_none()) {
+            let snapshot = handing.snapshot;
+            let what = "is complete";
+            self.event(Event::Sending { to: from, snapshot, has: snapshot.bytes, what });
+        }
+        if has_risen {
             self.advance_commit();
         }
     }

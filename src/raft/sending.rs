@@ -4,9 +4,10 @@
 use std::collections::VecDeque;
 
 use super::core::{Raft, Role};
-use super::io::{Config, Event, Output};
+use super::io::{Config, Output};
 use super::progress::{Pace, Progress};
 use super::replication::Leading;
+use super::snapshots::Snapshots;
 use super::view::LogView;
 use crate::model::{Append, Body, Index, LogId, Member, Message, Span, Term, Time};
 
@@ -42,6 +43,7 @@ impl Raft {
         let sender = Sender {
             config: &self.config,
             log: &self.log,
+            snapshots: &self.snapshots,
             term: self.gates.term(),
             commit: self.commit,
             now: self.now,
@@ -53,14 +55,15 @@ impl Raft {
 }
 
 /// What is needed to send entries to one member after the other.
-struct Sender<'a> {
-    config: &'a Config,
-    log: &'a LogView,
-    term: Term,
+pub(super) struct Sender<'a> {
+    pub(super) config: &'a Config,
+    pub(super) log: &'a LogView,
+    pub(super) snapshots: &'a Snapshots,
+    pub(super) term: Term,
     commit: Index,
-    now: Time,
-    last_ticket: &'a mut u64,
-    outputs: &'a mut VecDeque<Output>,
+    pub(super) now: Time,
+    pub(super) last_ticket: &'a mut u64,
+    pub(super) outputs: &'a mut VecDeque<Output>,
 }
 
 impl Sender<'_> {
@@ -69,6 +72,9 @@ impl Sender<'_> {
         let patience = self.config.election_timeout;
         if progress.window.waiting_since().is_some_and(|since| self.now >= since + patience) {
             progress.reset(self.log.base().index, None);
+        }
+        if progress.handing().is_none() && self.prev(progress).is_none() {
+            self.begin_handing(progress);
         }
         match progress.pace {
             Pace::Probe { asked } => {
@@ -84,10 +90,11 @@ impl Sender<'_> {
                 }
             }
             Pace::Replicate => while self.has_room(progress) && self.send_next(progress) {},
+            Pace::Snapshot(handing) => self.pump_pieces(progress, handing),
         }
     }
 
-    fn interval_passed(&self, since: Time) -> bool {
+    pub(super) fn interval_passed(&self, since: Time) -> bool {
         self.now >= since + self.config.heartbeat_interval
     }
 
@@ -99,7 +106,7 @@ impl Sender<'_> {
     }
 
     /// Asks whether the logs meet before the next entry.
-    fn ask(&mut self, progress: &mut Progress) {
+    fn ask(&mut self, progress: &Progress) {
         let Some(prev) = self.prev(progress) else { return };
         let body = Body::Append(Append { prev, commit: self.commit, batch: None });
         let (from, to, term) = (self.config.me, progress.member, self.term);
@@ -107,14 +114,8 @@ impl Sender<'_> {
     }
 
     /// The entry before the next one, unless it stands below the base of the log.
-    fn prev(&mut self, progress: &mut Progress) -> Option<LogId> {
-        let prev = self.log.id(progress.next.previous());
-        if prev.is_none() && !progress.behind {
-            progress.behind = true;
-            let (peer, base) = (progress.member, self.log.base());
-            self.outputs.push_back(Output::Event(Event::Behind { peer, base }));
-        }
-        prev
+    fn prev(&self, progress: &Progress) -> Option<LogId> {
+        self.log.id(progress.next.previous())
     }
 
     /// Sends one message with entries, or has them read from disk. Says whether it was sent.

@@ -3,8 +3,67 @@
 use std::time::Duration;
 
 use super::core::{Raft, Role};
-use super::io::{PeerStatus, Status};
-use crate::model::{Configuration, Index, LogId, LogTime, Member, Term, TermRun};
+use super::io::RoleKind;
+use super::progress::Progress;
+use crate::model::{Configuration, Index, LogId, LogTime, Member, SnapshotId, Term, TermRun, Time};
+
+/// What a leader knows of another member.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PeerStatus {
+    /// The member.
+    pub member: Member,
+    /// Up to where its log is known to equal the leader's, durably.
+    pub matched: Index,
+    /// The next entry to be sent.
+    pub next: Index,
+    /// Bytes on their way, of entries or of a snapshot.
+    pub inflight_bytes: u64,
+    /// The snapshot that it is being sent, and how many bytes of it it has.
+    pub snapshot: Option<(SnapshotId, u64)>,
+    /// How long ago it was heard; `None` if not since leadership began.
+    pub heard_ago: Option<Duration>,
+    /// The last round trip of a heartbeat.
+    pub round_trip: Option<Duration>,
+}
+
+/// How the core stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// The role.
+    pub role: RoleKind,
+    /// The term.
+    pub term: Term,
+    /// Who got this node's vote in the term.
+    pub vote: Option<Member>,
+    /// Who leads, if known.
+    pub leader: Option<Member>,
+    /// Whether this node votes in the configuration in force.
+    pub voter: bool,
+    /// The entry before the first of the log.
+    pub base: LogId,
+    /// The last entry.
+    pub last: LogId,
+    /// Up to where the log is durable here.
+    pub durable: Index,
+    /// Up to where the log is committed, as far as this node knows.
+    pub commit: Index,
+    /// Up to where the state machine has applied.
+    pub applied: Index,
+    /// The good snapshots that are kept, the newest first.
+    pub snapshots: Vec<SnapshotId>,
+    /// The snapshot that is being received, and how many bytes of it are there.
+    pub receiving: Option<(SnapshotId, u64)>,
+    /// The time that an entry made now would carry.
+    pub log_time: LogTime,
+    /// The configuration in force and its index.
+    pub configuration: (Index, Configuration),
+    /// Whether an entry of the own term is committed, so that reads are served (leaders only).
+    pub committed_in_term: bool,
+    /// To whom leadership is being handed over (leaders only).
+    pub transferring: Option<Member>,
+    /// Of each other member (leaders only).
+    pub peers: Vec<PeerStatus>,
+}
 
 impl Raft {
     /// The term that this node leads, if it leads. What was proposed under it and isn't
@@ -27,6 +86,15 @@ impl Raft {
     #[must_use]
     pub fn configuration(&self) -> (Index, &Configuration) {
         (self.configurations.index(), self.configurations.current())
+    }
+
+    /// The configuration as of the entry at `index`, and the index that it stands at: what a
+    /// snapshot behind that entry holds, whatever was appended since. To be asked before
+    /// [`Input::Applied`](super::Input::Applied) tells of a later entry; `None` if it was
+    /// forgotten.
+    #[must_use]
+    pub fn configuration_as_of(&self, index: Index) -> Option<(Index, &Configuration)> {
+        self.configurations.as_of(index)
     }
 
     /// How long ago a leader's word was heard: zero on the leader itself, `None` if it never was.
@@ -112,6 +180,8 @@ impl Raft {
             durable: self.gates.durable_index(),
             commit: self.commit,
             applied: self.applied,
+            snapshots: self.snapshots.kept().to_vec(),
+            receiving: self.receiving.map(|receiving| receiving.progress()),
             log_time: self.clock.read(self.now),
             configuration: (self.configurations.index(), self.configurations.current().clone()),
             committed_in_term: leading.is_some_and(|leading| self.commit >= leading.term_start),
@@ -119,16 +189,24 @@ impl Raft {
                 .and_then(|leading| leading.handover.as_ref())
                 .map(|handover| handover.target),
             peers: leading.map_or_else(Vec::new, |leading| {
-                let peers = leading.peers.iter().map(|progress| PeerStatus {
-                    member: progress.member,
-                    matched: progress.matched,
-                    next: progress.next,
-                    inflight_bytes: progress.window.bytes(),
-                    heard_ago: progress.was_heard.then(|| self.now.since(progress.heard)),
-                    round_trip: progress.round_trip,
-                });
-                peers.collect()
+                leading.peers.iter().map(|progress| PeerStatus::new(progress, self.now)).collect()
             }),
+        }
+    }
+}
+
+impl PeerStatus {
+    fn new(progress: &Progress, now: Time) -> PeerStatus {
+        let handing = progress.handing();
+        let pieces = handing.map_or(0, |handing| handing.sent - handing.has);
+        PeerStatus {
+            member: progress.member,
+            matched: progress.matched,
+            next: progress.next,
+            inflight_bytes: progress.window.bytes() + pieces,
+            snapshot: handing.map(|handing| (handing.snapshot, handing.has)),
+            heard_ago: progress.was_heard.then(|| now.since(progress.heard)),
+            round_trip: progress.round_trip,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Who is heard, and what a message does to the term (dissertation, chapter 3.3).
 
 use super::core::{Heard, Raft, Role};
-use crate::model::{Append, Body, Boot, Index, LogId, Member, Message, Round, Term};
+use crate::model::{
+    Append, Body, Boot, Index, LogId, MAX_PIECE_BYTES, Member, Message, Piece, Round, Term,
+};
 
 /// How far above the own term that of a message may be. A damaged or foreign message must not
 /// exhaust the terms, but nobody who is new or was away for long may be shut out: with an election
@@ -80,7 +82,8 @@ impl Raft {
                 self.on_heartbeat_reply(from, round, matched, durable);
             }
             Body::TimeoutNow => self.on_timeout_now(from),
-            Body::Piece(_) | Body::PieceReply(_) => self.dropped(from, "about a snapshot"),
+            Body::Piece(piece) => self.on_piece(from, piece),
+            Body::PieceReply(reply) => self.on_piece_reply(from, reply),
             Body::PreVote { .. } | Body::PreVoteReply { .. } => {}
         }
     }
@@ -132,8 +135,22 @@ fn malformed(message: &Message) -> Option<&'static str> {
         Body::Append(append) => {
             malformed_append(message.term, append).then_some("malformed append")
         }
+        Body::Piece(piece) => {
+            (ahead(piece.snapshot.last) || malformed_piece(piece)).then_some("malformed piece")
+        }
         _ => None,
     }
+}
+
+/// A snapshot ends with an entry, and a piece lies within its file.
+fn malformed_piece(piece: &Piece) -> bool {
+    let Piece { snapshot, offset, bytes } = piece;
+    let end = offset.checked_add(bytes.len() as u64);
+    snapshot.last.index == Index::ZERO
+        || snapshot.last.index.0 == u64::MAX
+        || snapshot.bytes == 0
+        || bytes.len() > MAX_PIECE_BYTES
+        || end.is_none_or(|end| end > snapshot.bytes)
 }
 
 /// Entries follow the one before them, and none is of a term to come.

@@ -2,7 +2,8 @@
 //! being stopped, or by a leader whose own disk stands still.
 
 use super::core::{Raft, Role};
-use super::io::{Event, Output, Refusal, Token};
+use super::event::Event;
+use super::io::{Output, Refusal, Token};
 use super::timers::Timer;
 use crate::model::{Body, Member, NodeId, Time};
 

@@ -130,6 +130,32 @@ impl LogView {
         self.memory.truncate(keep);
     }
 
+    /// Entries up to `base`, which are settled, aren't held any more. Says up to where they are to
+    /// be dropped from memory, if some of them are there.
+    pub(super) fn compact(&mut self, base: LogId) -> Option<Index> {
+        assert!(self.holds(base), "{base} isn't in the log");
+        let behind = self.runs.partition_point(|run| run.first <= base.index);
+        let cut = self.runs.drain(..behind).next_back();
+        // The run in which the base stands goes on behind it.
+        let next = self.runs.front().map_or(self.last.next(), |run| run.first);
+        if let Some(run) = cut
+            && next > base.index.next()
+        {
+            self.runs.push_front(TermRun { first: base.index.next(), ..run });
+        }
+        self.base = base;
+        let is_in_memory = self.memory.before < base.index;
+        is_in_memory.then(|| {
+            self.memory.release(base.index);
+            base.index
+        })
+    }
+
+    /// Nothing stays: the log is empty, and its next entry is the one behind `base`.
+    pub(super) fn begin_anew(&mut self, base: LogId) {
+        *self = LogView::new(base, Vec::new(), base.index);
+    }
+
     /// The first index that is in memory; the one behind the last if none is.
     pub(super) const fn memory_first(&self) -> Index {
         self.memory.before.next()
@@ -284,6 +310,34 @@ mod tests {
         assert_eq!(cut(3, 35), (3, 5, 30));
         assert_eq!(cut(3, 40), (3, 6, 40));
         assert_eq!(cut(10, 1), (10, 10, 10));
+    }
+
+    #[test]
+    fn a_compacted_log_is_the_one_that_never_held_what_went() {
+        let terms = [1, 1, 3, 3, 3, 4, 7];
+        for base in 0..=terms.len() as u64 {
+            let mut compacted = log(LogId::ORIGIN, &terms);
+            let id = compacted.id(Index(base)).unwrap();
+            let released = compacted.compact(id);
+            assert_eq!(released, (base > 0).then_some(Index(base)));
+            let mut same = log(id, &terms[base as usize..]);
+            assert_eq!((compacted.base(), compacted.runs()), (same.base(), same.runs()));
+            assert_eq!(compacted.bytes_in_memory(), same.bytes_in_memory());
+            assert_eq!(compacted.push(Term(7), 10), same.push(Term(7), 10));
+            assert_eq!(compacted.runs(), same.runs());
+        }
+    }
+
+    #[test]
+    fn what_has_left_memory_is_not_let_go_again() {
+        let mut log = log(LogId::ORIGIN, &[1; 10]);
+        assert_eq!(log.release(55, Index(10)), Some(Index(5)));
+        assert_eq!(log.compact(id(1, 3)), None);
+        assert_eq!(log.compact(id(1, 7)), Some(Index(7)));
+        assert_eq!((log.memory_first(), log.bytes_in_memory()), (Index(8), 30));
+        log.begin_anew(id(4, 90));
+        assert_eq!((log.last(), log.bytes_in_memory()), (id(4, 90), 0));
+        assert_eq!(log.push(Term(4), 10), Index(91));
     }
 
     #[test]

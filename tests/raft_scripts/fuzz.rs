@@ -263,9 +263,7 @@ impl Cluster {
             let mut disk = founded(&configuration);
             if base != LogId::ORIGIN {
                 disk.hard_state.term = base.term;
-                disk.base_configuration = configuration.clone();
-                disk.entries.clear();
-                disk.base = base;
+                disk.begin_behind(base, configuration.clone());
             }
             Host::new(config, disk)
         });

@@ -7,9 +7,11 @@ use std::time::Duration;
 use raft_node::model::{
     Append, Batch, BatchBuilder, Body, Boot, ClusterId, Configuration, ENTRY_HEADER_BYTES,
     EntryHeader, EntryKind, Epoch, Founding, HardState, Incarnation, Index, LogId, LogTime, Member,
-    Message, NodeId, Seat, Span, Standing, Term, TermRun, Time, WriteSeq,
+    Message, NodeId, Piece, Seat, Span, Standing, Term, TermRun, Time, WriteSeq,
 };
 use raft_node::raft::{Config, Input, Output, Raft, Restored, Token, Write};
+
+use super::snapshots::{Files, Machine, Part, Snapshot};
 
 /// An entry as a test keeps it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,8 +31,10 @@ impl Stored {
 pub(super) struct Disk {
     pub(super) hard_state: HardState,
     pub(super) base: LogId,
-    pub(super) base_configuration: Configuration,
     pub(super) entries: Vec<Stored>,
+    /// The newest first.
+    pub(super) snapshots: Vec<Snapshot>,
+    pub(super) part: Option<Part>,
     pub(super) boot: Boot,
 }
 
@@ -46,7 +50,34 @@ impl Disk {
         })
     }
 
+    /// Nothing but a snapshot that ends with `base`.
+    pub(super) fn begin_behind(&mut self, base: LogId, configuration: Configuration) {
+        let snapshot = Snapshot::new(&Machine::new(base), (base.index, configuration));
+        (self.base, self.entries, self.snapshots) = (base, Vec::new(), vec![snapshot]);
+    }
+
+    pub(super) fn keep(&mut self, snapshot: Snapshot) {
+        self.snapshots.retain(|kept| kept.id.last != snapshot.id.last);
+        let newer = |kept: &Snapshot| kept.id.last.index > snapshot.id.last.index;
+        let place = self.snapshots.partition_point(newer);
+        self.snapshots.insert(place, snapshot);
+    }
+
+    /// What a start does first: a snapshot whose last entry the log lacks takes its place.
+    fn recover(&mut self) {
+        if let Some(newest) = self.snapshots.first().map(|newest| newest.id.last)
+            && !self.holds(newest)
+        {
+            (self.base, self.entries) = (newest, Vec::new());
+        }
+    }
+
     fn write(&mut self, write: &PendingWrite) {
+        if let Some(base) = write.write.reset {
+            assert_eq!((write.write.hard_state, write.entries.len()), (None, 0));
+            assert!(self.snapshots.iter().any(|kept| kept.id.last == base), "no such snapshot");
+            (self.base, self.entries) = (base, Vec::new());
+        }
         self.hard_state = write.write.hard_state.unwrap_or(self.hard_state);
         self.entries.truncate((write.write.keep.index.0 - self.base.index.0) as usize);
         assert_eq!(self.last(), write.write.keep, "what is kept isn't on the disk");
@@ -56,14 +87,19 @@ impl Disk {
 
     fn restored(&self) -> Restored {
         let mut runs: Vec<TermRun> = Vec::new();
-        let mut configurations = vec![(self.base.index, self.base_configuration.clone())];
+        let newest = self.snapshots.first();
+        let (last, last_time) = newest
+            .map_or((LogId::ORIGIN, LogTime(0)), |newest| (newest.id.last, newest.machine.time));
+        let mut configurations =
+            newest.map_or_else(Vec::new, |newest| vec![newest.configuration.clone()]);
         for entry in &self.entries {
             let LogId { term, index } = entry.header.id;
             if runs.last().is_none_or(|run| run.term < term) {
                 runs.push(TermRun { term, first: index });
             }
-            if let Some(configuration) = configuration_in(entry) {
-                configurations.retain(|(at, _)| *at < index && at.0 > 0);
+            if index > last.index
+                && let Some(configuration) = configuration_in(entry)
+            {
                 configurations.push((index, configuration));
             }
         }
@@ -72,9 +108,11 @@ impl Disk {
             base: self.base,
             runs,
             last: self.last().index,
-            last_time: self.entries.last().map_or(LogTime(0), |entry| entry.header.time),
+            last_time: self.entries.last().map_or(last_time, |entry| entry.header.time),
             configurations,
-            applied: self.base.index,
+            applied: last.index,
+            snapshots: self.snapshots.iter().map(|kept| kept.id).collect(),
+            receiving: self.part.as_ref().map(|part| (part.snapshot, part.bytes.len() as u64)),
             boot: self.boot,
         }
     }
@@ -97,9 +135,6 @@ pub(super) struct PendingRead {
     max_bytes: u64,
 }
 
-/// What was applied: the entries' names and payloads.
-pub(super) type Applied = Vec<(LogId, Vec<u8>)>;
-
 pub(super) struct Host {
     pub(super) config: Config,
     pub(super) disk: Disk,
@@ -107,16 +142,18 @@ pub(super) struct Host {
     pub(super) now: Time,
     pub(super) writes: VecDeque<PendingWrite>,
     pub(super) reads: VecDeque<PendingRead>,
+    pub(super) files: Files,
     pub(super) outbox: VecDeque<Message>,
-    pub(super) applied: Applied,
-    /// The log as this process sees it, all of it.
+    pub(super) machine: Machine,
+    /// The log as this process sees it, all of it behind `base`.
     pub(super) entries: Vec<Stored>,
+    pub(super) base: LogId,
     /// Payloads of proposals that aren't in the log yet.
     pub(super) proposals: BTreeMap<Token, Vec<u8>>,
     /// Entries up to here aren't in memory.
-    released: Index,
+    pub(super) released: Index,
     /// What was read for a peer last.
-    at_hand: BTreeMap<Member, Span>,
+    pub(super) at_hand: BTreeMap<Member, Span>,
 }
 
 impl Host {
@@ -128,9 +165,11 @@ impl Host {
             now: Time::ZERO,
             writes: VecDeque::new(),
             reads: VecDeque::new(),
+            files: Files::default(),
             outbox: VecDeque::new(),
-            applied: Vec::new(),
+            machine: Machine::new(LogId::ORIGIN),
             entries: Vec::new(),
+            base: LogId::ORIGIN,
             proposals: BTreeMap::new(),
             released: Index::ZERO,
             at_hand: BTreeMap::new(),
@@ -144,9 +183,11 @@ impl Host {
     pub(super) fn start(&mut self, seed: u64) {
         assert!(self.raft.is_none(), "it runs already");
         self.disk.boot = self.disk.boot.next();
-        self.entries = self.disk.entries.clone();
+        self.disk.recover();
+        (self.entries, self.base) = (self.disk.entries.clone(), self.disk.base);
         self.released = self.disk.last().index;
-        self.applied.clear();
+        let newest = self.disk.snapshots.first();
+        self.machine = newest.map_or(Machine::new(LogId::ORIGIN), |newest| newest.machine.clone());
         let restored = self.disk.restored();
         self.raft = Some(Raft::new(self.config.clone(), restored, self.now, seed));
     }
@@ -163,6 +204,7 @@ impl Host {
         }
         self.writes.clear();
         self.reads.clear();
+        self.files = Files::default();
         self.outbox.clear();
         self.proposals.clear();
         self.at_hand.clear();
@@ -243,7 +285,7 @@ impl Host {
                 self.proposals.remove(&token);
             }
             Output::Extend { keep, batch } => {
-                self.entries.truncate((keep.0 - self.disk.base.index.0) as usize);
+                self.entries.truncate((keep.0 - self.base.index.0) as usize);
                 self.released = self.released.min(keep);
                 assert_eq!(batch.first().index, self.last_index().next());
                 self.entries.extend(batch.iter().map(|entry| Stored {
@@ -273,31 +315,52 @@ impl Host {
             }
             Output::Apply(span) => {
                 for entry in self.slice(span).to_vec() {
-                    self.applied.push((entry.header.id, entry.payload));
+                    let id = entry.header.id;
+                    assert_eq!(id.index, self.machine.last.index.next(), "applied in order");
+                    (self.machine.last, self.machine.time) = (id, entry.header.time);
+                    self.machine.applied.push((id, entry.payload));
                 }
                 self.handle(Input::Applied(span.last));
             }
             Output::Release(index) => {
-                assert!(index > self.released && self.disk.last().index >= index);
-                let applied = self.applied.last().map_or(self.disk.base, |(id, _)| *id);
-                assert!(applied.index >= index, "released before it was applied");
-                self.released = index;
+                assert!(self.disk.last().index >= index);
+                assert!(self.machine.last.index >= index, "released before it was applied");
+                self.released = self.released.max(index);
+            }
+            Output::ReadPiece { peer, ticket, snapshot, offset, max_bytes } => {
+                self.files.read((peer, ticket), snapshot, (offset, max_bytes));
+            }
+            Output::SendPiece { to, term, snapshot, offset, bytes } => {
+                self.send_piece((to, term), snapshot, (offset, bytes));
+            }
+            Output::StorePiece { snapshot, offset, bytes } => {
+                self.files.stores.push_back(Piece { snapshot, offset, bytes });
+            }
+            Output::LoadReceived(snapshot) => {
+                assert_eq!(self.files.loading.replace(snapshot), None, "one at a time");
+            }
+            Output::Install { snapshot, begins_anew } => self.install(snapshot, begins_anew),
+            Output::Compact { through, wanted } => {
+                self.files.compactions.push_back((through, wanted));
+            }
+            Output::KeepSnapshots(kept) => {
+                self.disk.snapshots.retain(|snapshot| kept.contains(&snapshot.id));
             }
             Output::ReadAt { .. } | Output::Transferred(_) | Output::Event(_) => {}
         }
     }
 
     pub(super) fn last_index(&self) -> Index {
-        self.disk.base.index + self.entries.len() as u64
+        self.base.index + self.entries.len() as u64
     }
 
     pub(super) fn entry(&self, index: Index) -> Option<&Stored> {
-        let position = index.0.checked_sub(self.disk.base.index.0 + 1)?;
+        let position = index.0.checked_sub(self.base.index.0 + 1)?;
         self.entries.get(position as usize)
     }
 
     fn slice(&self, span: Span) -> &[Stored] {
-        let before = self.disk.base.index.0 + 1;
+        let before = self.base.index.0 + 1;
         &self.entries[(span.first.0 - before) as usize..=(span.last.0 - before) as usize]
     }
 }
@@ -359,8 +422,9 @@ pub(super) fn founded(configuration: &Configuration) -> Disk {
     Disk {
         hard_state: HardState::default(),
         base: LogId::ORIGIN,
-        base_configuration: Configuration::default(),
         entries: vec![founding(configuration)],
+        snapshots: Vec::new(),
+        part: None,
         boot: Boot(0),
     }
 }
@@ -379,5 +443,6 @@ pub(super) fn config(me: Member) -> Config {
         max_unpersisted_bytes: 1 << 20,
         recent_bytes: 1 << 20,
         max_waiting_reads: 64,
+        keep_entries: 0,
     }
 }

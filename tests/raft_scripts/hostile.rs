@@ -159,9 +159,8 @@ fn no_message_ends_the_process() {
         let configuration = Configuration::new(seats.collect());
         let mut disk = founded(&configuration);
         if chance.one_in(3) {
-            disk.base = LogId::new(Term(2), Index(7));
-            (disk.base_configuration, disk.hard_state.term) = (configuration, disk.base.term);
-            disk.entries.clear();
+            disk.begin_behind(LogId::new(Term(2), Index(7)), configuration);
+            disk.hard_state.term = disk.base.term;
         }
         let mut config = config(member(1));
         config.pre_vote = chance.one_in(2);

@@ -10,6 +10,7 @@ mod hostile;
 mod links;
 mod script;
 mod show;
+mod snapshots;
 
 use std::path::{Path, PathBuf};
 

@@ -115,10 +115,7 @@ impl World {
             }
             "connect" | "disconnect" => self.connection(name, &arguments),
             "persist" => self.persist(&arguments),
-            "read-log" => {
-                self.hosts.get_mut(&arguments.node()).expect("a node").read_log();
-                self.drain(arguments.node());
-            }
+            "read-log" => self.on(arguments.node(), Host::read_log),
             "deliver" | "drop" | "double" => self.network(name, &arguments),
             "send" => self.send(&arguments),
             "cut" | "heal" => self.links(name, &arguments),
@@ -129,6 +126,19 @@ impl World {
                 None => "down".to_owned(),
             }),
             "log" => self.show(&arguments, show::log),
+            "snapshots" => self.show(&arguments, show::snapshots),
+            "snapshot" => self.each(&arguments, World::snapshot),
+            "compact" => {
+                let to = arguments.named.get("to").map(|to| Index(number(to)));
+                self.on(arguments.node(), |host| host.compact(to));
+            }
+            "read-piece" => self.on(arguments.node(), |host| host.read_piece(false)),
+            "lose-piece" => self.on(arguments.node(), |host| host.read_piece(true)),
+            "store" => self.on(arguments.node(), Host::store_piece),
+            "load" => {
+                let bad = arguments.named.get("bad").map(|bad| number(bad));
+                self.on(arguments.node(), |host| host.load(bad));
+            }
             other => panic!("{other:?} isn't a command"),
         }
         let printed = std::mem::take(&mut self.printed);
@@ -166,9 +176,7 @@ impl World {
         self.add(id, &configuration, arguments);
         let disk = &mut self.hosts.get_mut(&id).expect("just added").disk;
         if let Some(base) = arguments.named.get("base") {
-            disk.base = log_id(base);
-            disk.base_configuration = configuration;
-            disk.entries.clear();
+            disk.begin_behind(log_id(base), configuration);
         }
         let terms = arguments.named.get("terms").copied().unwrap_or_default();
         for run in terms.split(',').filter(|run| !run.is_empty()) {
@@ -195,6 +203,7 @@ impl World {
             arguments.number("unpersisted", config.max_unpersisted_bytes);
         config.recent_bytes = arguments.number("recent", config.recent_bytes);
         config.max_waiting_reads = arguments.number("reads", config.max_waiting_reads);
+        config.keep_entries = arguments.number("keep", config.keep_entries);
         self.hosts.insert(id, Host::new(config, founded(configuration)));
     }
 
@@ -204,11 +213,15 @@ impl World {
         self.drain(id);
     }
 
-    /// `crash 2 [survived=1]`: writes that weren't reported are lost, but for the first ones.
+    /// `crash 2 [survived=1] [part=100]`: writes that weren't reported are lost, but for the first
+    /// ones, and what was received of a snapshot, but for its first bytes.
     fn crash(&mut self, arguments: &Arguments<'_>) {
         let id = arguments.node();
         let host = self.hosts.get_mut(&id).expect("a node");
         host.crash(arguments.number("survived", 0), false);
+        if let Some(part) = &mut host.disk.part {
+            part.bytes.truncate(arguments.number("part", usize::MAX));
+        }
         self.network.retain(|message| message.to != member(id));
     }
 
@@ -218,8 +231,23 @@ impl World {
         }
     }
 
+    fn on(&mut self, id: u16, act: impl Fn(&mut Host)) {
+        act(self.hosts.get_mut(&id).expect("a node"));
+        self.drain(id);
+    }
+
     fn input(&mut self, id: u16, input: Input) {
         self.hosts.get_mut(&id).expect("a node").handle(input);
+        self.drain(id);
+    }
+
+    /// `snapshot 1`: node 1 takes a snapshot of what it has applied.
+    fn snapshot(&mut self, id: u16) {
+        let taken = self.hosts.get_mut(&id).expect("a node").take_snapshot();
+        match taken {
+            Some(snapshot) => self.print(&format!("  {id}: snapshot {snapshot}")),
+            None => self.print(&format!("  {id}: nothing to take a snapshot of")),
+        }
         self.drain(id);
     }
 
@@ -455,11 +483,14 @@ impl World {
                     moved = true;
                 }
                 let host = self.hosts.get_mut(&id).expect("a node");
-                if host.raft.is_some() && !(host.writes.is_empty() && host.reads.is_empty()) {
+                let is_idle =
+                    host.writes.is_empty() && host.reads.is_empty() && !host.files.has_work();
+                if host.raft.is_some() && !is_idle {
                     if !host.writes.is_empty() {
                         host.persist(usize::MAX);
                     }
                     host.read_log();
+                    host.work_on_files();
                     self.drain(id);
                     moved = true;
                 }

@@ -100,6 +100,9 @@ pub(super) fn output(host: &Host, output: &Output) -> Option<String> {
             if let Some(entries) = write.span {
                 write!(line, " keep={} entries={}", write.keep, span(entries)).expect("a string");
             }
+            if let Some(base) = write.reset {
+                write!(line, " log anew behind {base}").expect("into a string");
+            }
             line
         }
         Output::Send(_) | Output::Replicate { .. } => return None,
@@ -119,6 +122,27 @@ pub(super) fn output(host: &Host, output: &Output) -> Option<String> {
         Output::ReadAt { token, index } => format!("read #{} at {index}", token.0),
         Output::Transferred(token) => format!("transferred #{}", token.0),
         Output::Release(index) => format!("release {index}"),
+        Output::ReadPiece { peer, snapshot, offset, max_bytes, .. } => {
+            format!("read {offset}+{max_bytes} of snapshot {} for {peer}", snapshot.last)
+        }
+        Output::SendPiece { .. } => return None,
+        Output::StorePiece { snapshot, offset, bytes } => {
+            format!("store {offset}+{} of snapshot {}", bytes.len(), snapshot.last)
+        }
+        Output::LoadReceived(snapshot) => format!("load snapshot {}", snapshot.last),
+        Output::Install { snapshot, begins_anew: false } => {
+            format!("install snapshot {}", snapshot.last)
+        }
+        Output::Install { snapshot, begins_anew: true } => {
+            format!("install snapshot {}, the log begins anew", snapshot.last)
+        }
+        Output::Compact { through, wanted } => {
+            format!("compact through {through}, wanted above {wanted}")
+        }
+        Output::KeepSnapshots(kept) => {
+            let kept: Vec<String> = kept.iter().map(|kept| kept.last.to_string()).collect();
+            format!("keep snapshots {}", kept.join(" "))
+        }
         Output::Event(it) => event(it),
     })
 }
@@ -149,6 +173,16 @@ fn event(event: &Event) -> String {
         }
         Event::Transfer { to, what } => format!("transfer to {to} {what}"),
         Event::Behind { peer, base } => format!("{peer} needs entries at or below {base}"),
+        Event::Sending { to, snapshot, has, what } => {
+            format!("sending {snapshot} to {to} {what}, {has} bytes there")
+        }
+        Event::Receiving { snapshot, has, what } => {
+            format!("receiving {snapshot} {what}, {has} bytes here")
+        }
+        Event::Installed { snapshot, applied_before } => {
+            format!("installed {snapshot} over {applied_before}")
+        }
+        Event::SnapshotLost(snapshot) => format!("snapshot {snapshot} is lost"),
         Event::Dropped { from, reason } => format!("dropped from {from}: {reason}"),
     }
 }
@@ -196,7 +230,7 @@ pub(super) fn log(host: &Host) -> String {
             _ => runs.push((id, id)),
         }
     }
-    let base = host.disk.base;
+    let base = host.base;
     let mut shown = if base == LogId::ORIGIN { String::new() } else { format!("({base}) ") };
     let runs: Vec<String> = runs
         .iter()
@@ -208,6 +242,15 @@ pub(super) fn log(host: &Host) -> String {
         .collect();
     shown.push_str(&runs.join(" "));
     shown
+}
+
+/// The snapshots on the disk, and what there is of one that is being received.
+pub(super) fn snapshots(host: &Host) -> String {
+    let ids = host.disk.snapshots.iter().map(|kept| kept.id.to_string());
+    let part = host.disk.part.as_ref();
+    let part = part.map(|part| format!("{} bytes of {}", part.bytes.len(), part.snapshot));
+    let shown: Vec<String> = ids.chain(part).collect();
+    if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
 }
 
 pub(super) fn status(status: &Status) -> String {
@@ -227,6 +270,9 @@ pub(super) fn status(status: &Status) -> String {
         write!(line, " [{member} matched={matched} next={next}").expect("into a string");
         if peer.inflight_bytes > 0 {
             write!(line, " inflight={}", peer.inflight_bytes).expect("into a string");
+        }
+        if let Some((snapshot, has)) = peer.snapshot {
+            write!(line, " snapshot={} has={has}", snapshot.last).expect("into a string");
         }
         line.push(']');
     }

@@ -189,6 +189,8 @@ impl<O: Outside> Server<O> {
             last_time: entry.header().time,
             configurations: vec![(Index(1), offer.founding.configuration.clone())],
             applied: Index::ZERO,
+            snapshots: Vec::new(),
+            receiving: None,
             boot: self.door.me().boot,
         };
         debug_assert_eq!(entry.kind(), EntryKind::FOUNDING);

@@ -110,6 +110,7 @@ impl<O: Outside> Server<O> {
             max_unpersisted_bytes: cluster.max_unpersisted_bytes,
             recent_bytes: cluster.recent_bytes,
             max_waiting_reads: WAITING_READS,
+            keep_entries: self.config.snapshot.keep_entries,
         }
     }
 

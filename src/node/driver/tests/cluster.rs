@@ -185,6 +185,7 @@ impl Cluster {
             max_unpersisted_bytes: self.shape.max_unpersisted_bytes,
             recent_bytes: self.shape.recent_bytes,
             max_waiting_reads: 100,
+            keep_entries: 0,
         };
         let restored = restored(&recovered);
         let about = About {
