@@ -10,7 +10,9 @@ use raft_node::model::{
     Batch, BatchBuilder, ClusterId, Configuration, EntryHeader, EntryKind, Epoch, Founding,
     Incarnation, Index, LogId, LogTime, Member, NodeId, Seat, Standing, Term, Time,
 };
-use raft_node::node::driver::{About, ClientId, Driver, DriverInput, DriverOutput, Limits, Parts};
+use raft_node::node::driver::{
+    About, ClientId, Driver, DriverInput, DriverOutput, Limits, Parts, SnapshotRules,
+};
 use raft_node::raft::{Config, Raft, Restored};
 use raft_node::storage::{
     Directory, FileWorker, LogWork, LogWriter, MemoryDisk, OpenOptions, Opened, Recovered,
@@ -145,6 +147,13 @@ impl Node {
             raft: Raft::new(config(), restored, Time::ZERO, 1),
             machine: Machine::new(),
             max_batch_bytes: 1 << 20,
+            snapshot_rules: SnapshotRules {
+                min_log_bytes: u64::MAX,
+                log_ratio: 1,
+                max_age: Duration::MAX,
+                max_lag_bytes: 0,
+            },
+            snapshots: Vec::new(),
         };
         let mut node = Node {
             now: Time::ZERO,

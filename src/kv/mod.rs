@@ -30,6 +30,7 @@ pub use image::Image;
 pub use keeper::{KEPT_POINTS, PointKeeper, Verdict};
 pub use loader::{LoadError, Loader};
 pub use machine::{Applied, ApplyError, Machine};
+pub use part::LAYOUT as IMAGE_LAYOUT;
 pub use point::{FEATURE_LEVEL, FeatureLevel, Point, PointReport};
 pub use query::{MAX_ANSWER_BYTES, MAX_KEYS, Query, Scan};
 pub use refusal::Refusal;

@@ -6,7 +6,7 @@ use super::session::LONGEST_ANSWER;
 use crate::model::{ByteReader, Index, LogId, LogTime, Malformed, PutBytes, Term};
 
 /// The layout of the whole that this version writes and reads.
-pub(super) const LAYOUT: u8 = 1;
+pub const LAYOUT: u8 = 1;
 
 /// The first byte of each part. The head is the first part, and its first byte the layout.
 const HEAD: u8 = LAYOUT;

@@ -5,9 +5,9 @@ use std::any::Any;
 
 use bytes::BytesMut;
 
-use crate::kv::{Image, LoadError, Loader, Machine};
+use crate::kv::{FEATURE_LEVEL, IMAGE_LAYOUT, Image, LoadError, Loader, Machine};
 use crate::model::LogId;
-use crate::storage::{SinkRefusal, SnapshotSink, SnapshotSource};
+use crate::storage::{Refusal, SnapshotSink, SnapshotSource};
 
 impl SnapshotSource for Image {
     fn next(&mut self, out: &mut BytesMut, max_bytes: usize) -> bool {
@@ -17,63 +17,70 @@ impl SnapshotSource for Image {
 
 /// A state machine that is being loaded from a snapshot.
 #[derive(Debug)]
-pub(crate) struct Loading {
-    /// The entry that the snapshot's file is said to end with.
-    last: LogId,
-    stage: Stage,
-}
-
-#[derive(Debug)]
-enum Stage {
-    Loading(Loader),
+pub(crate) enum Loading {
+    /// More is to come.
+    Open(Loader),
+    /// It is complete.
     Loaded(Machine),
+    /// It can't be.
     Failed,
 }
 
 impl Loading {
-    /// A machine that is to be the one behind `last`.
-    pub(crate) fn new(last: LogId) -> Loading {
-        Loading { last, stage: Stage::Loading(Loader::new()) }
+    /// Nothing is loaded yet.
+    pub(crate) fn new() -> Box<dyn SnapshotSink> {
+        Box::new(Loading::Open(Loader::new()))
     }
 
-    /// The machine that was loaded into a sink, if it is one of these and is complete.
-    pub(crate) fn machine(sink: Box<dyn SnapshotSink>) -> Option<Machine> {
+    /// The machine that was loaded into a sink that [`Loading::new`] made.
+    pub(crate) fn machine(sink: Box<dyn SnapshotSink>) -> Machine {
         let sink: Box<dyn Any> = sink;
-        match sink.downcast::<Loading>().ok()?.stage {
-            Stage::Loaded(machine) => Some(machine),
-            Stage::Loading(_) | Stage::Failed => None,
+        match sink.downcast::<Loading>().map(|loading| *loading) {
+            Ok(Loading::Loaded(machine)) => machine,
+            other => unreachable!("the storage fills the sinks it is given, and {other:?} isn't"),
         }
     }
 }
 
+/// What is wrong if the file of the snapshot behind `last` holds `machine`: whoever made it may
+/// have been wrong.
+pub(crate) fn check_end(machine: &Machine, last: LogId) -> Result<(), String> {
+    let found = machine.applied();
+    if found == last {
+        return Ok(());
+    }
+    Err(format!("the snapshot behind entry {last} holds the state behind entry {found}"))
+}
+
 impl SnapshotSink for Loading {
-    fn take(&mut self, payload: &[u8]) -> Result<(), SinkRefusal> {
-        let Stage::Loading(loader) = &mut self.stage else {
-            return Err(SinkRefusal::Malformed("there is more behind its end".to_owned()));
+    fn take(&mut self, payload: &[u8]) -> Result<(), Refusal> {
+        let Loading::Open(loader) = self else {
+            return Err(Refusal::Malformed("there is more behind its end".to_owned()));
         };
         loader.take(payload).map_err(|error| refusal(&error))
     }
 
-    fn finish(&mut self) -> Result<(), SinkRefusal> {
-        let Stage::Loading(loader) = std::mem::replace(&mut self.stage, Stage::Failed) else {
-            return Err(SinkRefusal::Malformed("it ends twice".to_owned()));
+    fn finish(&mut self) -> Result<(), Refusal> {
+        let Loading::Open(loader) = std::mem::replace(self, Loading::Failed) else {
+            return Err(Refusal::Malformed("it ends twice".to_owned()));
         };
-        let machine = loader.finish().map_err(|error| refusal(&error))?;
-        let (found, last) = (machine.applied(), self.last);
-        if found != last {
-            let text = format!("it is the state behind entry {found}, not behind {last}");
-            return Err(SinkRefusal::Malformed(text));
-        }
-        self.stage = Stage::Loaded(machine);
+        *self = Loading::Loaded(loader.finish().map_err(|error| refusal(&error))?);
         Ok(())
     }
 }
 
-fn refusal(error: &LoadError) -> SinkRefusal {
+fn refusal(error: &LoadError) -> Refusal {
     match error {
-        LoadError::UnknownLayout { .. } | LoadError::NewerLevel { .. } => {
-            SinkRefusal::Newer(error.to_string())
-        }
-        _ => SinkRefusal::Malformed(error.to_string()),
+        LoadError::UnknownLayout { layout } => Refusal::Newer {
+            what: "the snapshot's content",
+            found: u16::from(*layout),
+            supported: u16::from(IMAGE_LAYOUT),
+        },
+        LoadError::NewerLevel { level } => Refusal::Newer {
+            what: "the snapshot's state",
+            found: u16::try_from(*level).unwrap_or(u16::MAX),
+            supported: FEATURE_LEVEL as u16,
+        },
+        _ => Refusal::Malformed(error.to_string()),
     }
 }

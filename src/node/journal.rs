@@ -276,7 +276,6 @@ impl Journal {
                     );
                 }
             }
-            about_snapshots => self.snapshot_event(about_snapshots),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod calls;
 mod connection;
+mod content;
 mod deadlines;
 mod door;
 pub mod driver;

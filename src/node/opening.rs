@@ -4,15 +4,19 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::Exit;
+use super::content::{Loading, check_end};
 use super::outside::Workers;
 use crate::config::{Config, Node, StorageClass, SyncPolicy};
-use crate::model::{Batch, Boot, ClusterId, Epoch, Incarnation, LogId, Member};
+use crate::kv::Machine;
+use crate::model::{
+    Batch, Boot, ClusterId, Epoch, Incarnation, LogId, LogTime, Member, SnapshotId,
+};
 use crate::raft::Restored;
 use crate::storage::{
-    Directory, Disk, ErrorClass, FileReport, FileWork, FileWorker, MemoryDisk, OpenOptions, Opened,
-    RealDisk, Recovered, RecoveryReport, Refusal, SnapshotSink, StorageError, SyncMode, Unformed,
+    Directory, Disk, ErrorClass, FileReport, FileWork, FileWorker, LoadedSnapshot, MemoryDisk,
+    OpenOptions, Opened, RealDisk, Recovered, RecoveryReport, StorageError, SyncMode, Unformed,
 };
-use crate::wire::FoundingOffer;
+use crate::wire::{FoundingOffer, KeptSnapshot};
 
 /// A directory that is open.
 pub enum Store {
@@ -45,6 +49,10 @@ pub struct Formed {
     pub(crate) cluster: ClusterId,
     pub(crate) epoch: Epoch,
     pub(crate) restored: Restored,
+    /// The state behind the newest snapshot, or the first one.
+    pub(crate) machine: Machine,
+    /// The snapshots that are good, the newest first.
+    pub(crate) snapshots: Vec<KeptSnapshot>,
     pub(crate) log_bytes: u64,
     pub(crate) segments: usize,
     /// The first entry, for those who haven't got it yet; `None` where the log no longer has it.
@@ -92,7 +100,7 @@ pub fn open_on<D: Disk>(
         },
         min_free_bytes: config.storage.min_free_space,
     };
-    let mut sinks = || -> Box<dyn SnapshotSink> { Box::new(NoLoader) };
+    let mut sinks = Loading::new;
     let opened = Directory::open(disk, &config.data_directory(node), options, &mut sinks);
     let (store, report) = match opened.map_err(exit_of)? {
         Opened::Unformed(unformed) => {
@@ -113,21 +121,12 @@ pub fn open_on<D: Disk>(
             formed.cluster
         )));
     }
+    if let Store::Formed(formed) = &store
+        && let Some(newest) = formed.snapshots.first()
+    {
+        check_end(&formed.machine, newest.id.last).map_err(Exit::Corrupt)?;
+    }
     Ok((store, report))
-}
-
-/// Takes no snapshot: this version of the node makes none, and passes over none.
-#[derive(Debug)]
-struct NoLoader;
-
-impl SnapshotSink for NoLoader {
-    fn take(&mut self, _payload: &[u8]) -> Result<(), Refusal> {
-        self.finish()
-    }
-
-    fn finish(&mut self) -> Result<(), Refusal> {
-        Err(Refusal::Newer { what: "the state in a snapshot", found: 1, supported: 0 })
-    }
 }
 
 fn unfounded<D: Disk>(unformed: Box<Unformed<D>>) -> Unfounded {
@@ -141,7 +140,8 @@ fn unfounded<D: Disk>(unformed: Box<Unformed<D>>) -> Unfounded {
 
 fn formed<D: Disk>(recovered: Recovered<D>) -> Result<Formed, StorageError> {
     let restored = restored(&recovered);
-    let Recovered { identity, mut writer, mut files, .. } = recovered;
+    let Recovered { identity, mut writer, mut files, snapshot, snapshots, .. } = recovered;
+    let (machine, snapshots) = loaded(snapshot, &snapshots);
     let founding = first_entry(&mut files, recovered.base)?;
     Ok(Formed {
         founding,
@@ -149,6 +149,8 @@ fn formed<D: Disk>(recovered: Recovered<D>) -> Result<Formed, StorageError> {
         cluster: recovered.cluster,
         epoch: recovered.epoch,
         restored,
+        machine,
+        snapshots,
         log_bytes: recovered.log_bytes,
         segments: recovered.segments,
         workers: Workers {
@@ -156,6 +158,20 @@ fn formed<D: Disk>(recovered: Recovered<D>) -> Result<Formed, StorageError> {
             files: Box::new(move |work| files.perform(work)),
         },
     })
+}
+
+/// The state machine that was loaded, and the snapshots as clients are told of them.
+pub(crate) fn loaded(
+    snapshot: Option<LoadedSnapshot>,
+    snapshots: &[SnapshotId],
+) -> (Machine, Vec<KeptSnapshot>) {
+    let Some(LoadedSnapshot { id, head, sink }) = snapshot else {
+        return (Machine::new(), Vec::new());
+    };
+    let machine = Loading::machine(sink);
+    let time = |kept: &SnapshotId| if *kept == id { head.time } else { LogTime(0) };
+    let kept = snapshots.iter().map(|kept| KeptSnapshot { id: *kept, log_time: time(kept) });
+    (machine, kept.collect())
 }
 
 /// What the core begins with.
@@ -167,9 +183,12 @@ pub(crate) fn restored<D: Disk>(recovered: &Recovered<D>) -> Restored {
         last: recovered.last,
         last_time: recovered.last_time,
         configurations: recovered.configurations.clone(),
-        applied: recovered.base.index,
-        snapshots: Vec::new(),
-        receiving: None,
+        applied: recovered
+            .snapshots
+            .first()
+            .map_or(recovered.base.index, |newest| newest.last.index),
+        snapshots: recovered.snapshots.clone(),
+        receiving: recovered.receiving,
         boot: recovered.boot,
     }
 }

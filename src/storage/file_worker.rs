@@ -80,6 +80,10 @@ impl<D: Disk> FileWorker<D> {
                 let base = self.shared.map().base();
                 self.snapshots.drop_others(&keep, base)
             }
+            FileWork::Free(something) => {
+                drop(something);
+                Ok(FileReport::Freed)
+            }
             FileWork::RemoveThrough { through, wanted, max_bytes } => {
                 self.remove_through(through, wanted, max_bytes)
             }

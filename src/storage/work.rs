@@ -1,5 +1,7 @@
 //! What the log thread and the file thread are asked and what they answer.
 
+use std::any::Any;
+
 use bytes::Bytes;
 
 use crate::model::{Batch, HardState, Index, LogId, SnapshotId, WriteSeq};
@@ -164,6 +166,8 @@ pub enum FileWork {
         /// What is wanted stays only while the log takes no more than so many bytes.
         max_bytes: u64,
     },
+    /// Drop this. It may be large, and freeing its memory takes its time.
+    Free(Box<dyn Any + Send>),
 }
 
 /// What [`FileWorker::perform`](super::FileWorker::perform) did.
@@ -264,4 +268,6 @@ pub enum FileReport {
         /// How many bytes it takes.
         log_bytes: u64,
     },
+    /// What was given is dropped.
+    Freed,
 }

@@ -276,9 +276,9 @@ impl Files {
         {
             return Some(step);
         }
-        self.next_read().or_else(|| self.next_of_transfers()).or_else(|| {
-            if self.make_at <= now { self.next_step_of_making() } else { None }
-        })
+        self.next_read()
+            .or_else(|| self.next_of_transfers())
+            .or_else(|| if self.make_at <= now { self.next_step_of_making() } else { None })
     }
 
     fn next_read(&mut self) -> Option<(Given, FileWork)> {

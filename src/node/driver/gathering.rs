@@ -178,8 +178,7 @@ mod tests {
         gathering.push(write(1, id(1, 3), 1, 6));
         gathering.push(hard_state(2, id(1, 6), 4));
         let (seq, keep) = (WriteSeq(3), id(3, 90));
-        let reset =
-            LogWrite { seq, hard_state: None, keep, is_reset: true, batches: Vec::new() };
+        let reset = LogWrite { seq, hard_state: None, keep, is_reset: true, batches: Vec::new() };
         gathering.push(reset.clone());
         gathering.push(write(4, id(3, 90), 4, 91));
         let first = gathering.take(1 << 20).unwrap();

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 
 use super::recent::Recent;
-use crate::model::{
-    self, Batch, Index, LogId, Member, Message, NodeId, SnapshotId, Span, Term,
-};
+use crate::model::{self, Batch, Index, LogId, Member, Message, NodeId, SnapshotId, Span, Term};
 use crate::wire::{encode_append_head, encode_message, split_append};
 
 /// All members that are connected.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Driver;
 use crate::kv::PointReport;
-use crate::model::{Boot, ClusterId, Epoch, Index, LogTime, Member, Time};
+use crate::model::{Boot, ClusterId, Epoch, Index, Member, Time};
 use crate::raft::RoleKind;
 use crate::storage::{LogDone, LogReport, Rotated};
 use crate::wire::{HealthReason, PeerReport, StatusReply, StatusRole, StorageKind};

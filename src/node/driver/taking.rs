@@ -57,7 +57,9 @@ impl Driver {
         if !self.snapshots.reached_point(last.index, time, self.now) {
             return;
         }
-        let (index, configuration) = self.raft.configuration_as_of(last.index);
+        let configuration = self.raft.configuration_as_of(last.index);
+        let (index, configuration) =
+            configuration.expect("the core forgets none that is in force behind what is applied");
         let head = SnapshotHead {
             cluster: self.about.cluster,
             epoch: self.about.epoch,
@@ -70,7 +72,7 @@ impl Driver {
 
     /// Begins to make the snapshot that waits for the log.
     pub(super) fn make_what_is_durable(&mut self) {
-        let durable = self.raft.durable_index();
+        let durable = self.raft.durable();
         if let Some(Pending { head, image }) =
             self.pending.take_if(|pending| pending.head.last.index <= durable)
         {

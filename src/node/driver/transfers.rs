@@ -1,10 +1,12 @@
 //! Snapshots on their way between members, and what they let go of the log.
 
+use bytes::{Bytes, BytesMut};
+
 use super::files::{PieceReader, PieceWork, Removal};
-use super::{Driver, DriverOutput, Notice};
+use super::{Driver, DriverOutput, Halt, Notice};
 use crate::kv::Machine;
-use crate::model::{LogId, LogTime, Member, Message, Piece, SnapshotId, Term};
-use crate::node::content::Loading;
+use crate::model::{Body, Index, LogId, LogTime, Member, Piece, SnapshotId, Term};
+use crate::node::content::{Loading, check_end};
 use crate::raft::Input;
 use crate::storage::{FileReport, SnapshotHead, SnapshotSink};
 use crate::wire::{KeptSnapshot, encode_message};
@@ -18,7 +20,7 @@ pub(super) struct Received {
 }
 
 impl Driver {
-    pub(super) fn piece_read(&mut self, ticket: u64, bytes: bytes::Bytes) {
+    pub(super) fn piece_read(&mut self, ticket: u64, bytes: Bytes) {
         let PieceWork { reader, snapshot, offset, .. } = self.files.piece_done(ticket);
         match reader {
             PieceReader::Client { client, request } => self.tell_piece(client, request, bytes),
@@ -45,17 +47,15 @@ impl Driver {
             // They were read for a connection that is gone.
             return;
         };
-        let body = crate::model::Body::Piece(piece);
-        let message = Message { from: self.about.me, to, term, body };
-        let mut frame = bytes::BytesMut::new();
-        encode_message(message.term, &message.body, &mut frame);
-        let (head, entries) = (frame.freeze(), bytes::Bytes::new());
+        let mut frame = BytesMut::new();
+        encode_message(term, &Body::Piece(piece), &mut frame);
+        let (head, entries) = (frame.freeze(), Bytes::new());
         self.outputs.push_back(DriverOutput::EntriesToPeer { peer: to, head, entries });
     }
 
     /// All bytes of a snapshot have come.
     pub(super) fn load_received(&mut self, snapshot: SnapshotId) {
-        self.files.load(snapshot, Box::new(Loading::new(snapshot.last)));
+        self.files.load(snapshot, Loading::new());
     }
 
     pub(super) fn received(
@@ -65,7 +65,10 @@ impl Driver {
         sink: Box<dyn SnapshotSink>,
     ) {
         self.files.other_done();
-        let machine = Loading::machine(sink).expect("the storage loads what it was given to load");
+        let machine = Loading::machine(sink);
+        if let Err(text) = check_end(&machine, id.last) {
+            return self.halt(Halt::Corrupt(text));
+        }
         let SnapshotHead { time: log_time, configuration, .. } = head;
         self.snapshots.keep(KeptSnapshot { id, log_time });
         self.received = Some(Received { id, log_time, machine });
@@ -99,7 +102,7 @@ impl Driver {
         self.reads.applied(index);
     }
 
-    pub(super) fn compact(&mut self, through: crate::model::Index, wanted: crate::model::Index) {
+    pub(super) fn compact(&mut self, through: Index, wanted: Index) {
         let max_bytes = self.snapshots.rules().max_lag_bytes;
         self.files.remove(Removal { through, wanted, max_bytes });
     }

@@ -1,11 +1,10 @@
 //! The lines about snapshots.
 
-use log::{debug, error, info, warn};
+use log::{error, info, warn};
 
 use super::Journal;
 use crate::model::Time;
 use crate::node::driver::Notice;
-use crate::raft::Event;
 
 impl Journal {
     /// What the driver tells of snapshots.
@@ -51,42 +50,6 @@ impl Journal {
                 );
             }
             _ => {}
-        }
-    }
-
-    /// What the core tells of snapshots.
-    pub(super) fn snapshot_event(&mut self, event: &Event) {
-        let (term, role) = (self.term.0, self.role);
-        match event {
-            Event::Sending { to, snapshot, has, what } => {
-                let (peer, index, bytes) = (to.id.number(), snapshot.last.index.0, snapshot.bytes);
-                info!(
-                    term = term, role = role, peer = peer, index = index, has = *has,
-                    bytes = bytes, what = *what;
-                    "snapshot_sending"
-                );
-            }
-            Event::Receiving { snapshot, has, what } => {
-                let (index, bytes) = (snapshot.last.index.0, snapshot.bytes);
-                info!(
-                    term = term, role = role, index = index, has = *has, bytes = bytes,
-                    what = *what;
-                    "snapshot_receiving"
-                );
-            }
-            Event::Installed { snapshot, applied_before } => {
-                let (index, bytes) = (snapshot.last.index.0, snapshot.bytes);
-                info!(
-                    term = term, role = role, index = index, bytes = bytes,
-                    applied_before = applied_before.0;
-                    "snapshot_installed"
-                );
-            }
-            Event::SnapshotLost(snapshot) => {
-                let index = snapshot.last.index.0;
-                error!(term = term, role = role, index = index; "snapshot_lost");
-            }
-            other => debug!(term = term, role = role; "{other:?}"),
         }
     }
 }

@@ -6,6 +6,7 @@ use log::Level;
 
 use super::Server;
 use super::life::{Life, Refounding, Rival, Serving};
+use crate::kv::Machine;
 use crate::model::{EntryKind, HardState, Index, LogId, Member, Term, TermRun};
 use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
@@ -197,7 +198,7 @@ impl<O: Outside> Server<O> {
         self.door.forget_levels();
         let (cluster, epoch) = (offer.founding.cluster, offer.founding.epoch);
         let about = self.about(cluster, epoch, restored.boot, (0, 1));
-        self.begin(restored, about, Some(offer), false);
+        self.begin(restored, (Machine::new(), Vec::new()), about, Some(offer), false);
         if let Life::Serving(serving) = &mut self.life {
             serving.taken_at = last_term;
         }

@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use super::Server;
 use super::life::{Life, Serving};
-use crate::config::{Address, Config, StorageClass, SyncPolicy};
+use crate::config::{self, Address, Config, StorageClass, SyncPolicy};
 use crate::kv::Machine;
 use crate::model::{Boot, ClusterId, Epoch, NodeId, Term};
 use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
-use crate::node::driver::{About, Driver, DriverInput, DriverOutput, Halt, Limits, Parts};
+use crate::node::driver::{
+    About, Driver, DriverInput, DriverOutput, Halt, Limits, Parts, SnapshotRules,
+};
 use crate::node::opening::{Formed, exit_of};
 use crate::node::outside::Outside;
 use crate::raft::{self, Raft, Restored};
 use crate::storage::{ErrorClass, FileReport, LogDone, LogReport, StorageError};
-use crate::wire::{FoundingOffer, MAX_BULK_FRAME_BYTES, StorageKind};
+use crate::wire::{FoundingOffer, KeptSnapshot, MAX_BULK_FRAME_BYTES, StorageKind};
 
 /// The most messages with entries on their way to one member.
 const INFLIGHT_MESSAGES: usize = 4096;
@@ -34,18 +36,19 @@ impl<O: Outside> Server<O> {
     pub(in crate::node) fn serve(&mut self, formed: Formed, is_founder: bool) -> Result<(), Exit> {
         let (cluster, epoch, founding) = (formed.cluster, formed.epoch, formed.founding.clone());
         let (log_bytes, segments) = (formed.log_bytes, formed.segments);
-        let Formed { restored, workers, .. } = formed;
+        let Formed { restored, workers, machine, snapshots, .. } = formed;
         self.outside
             .start_disk(workers)
             .map_err(|error| Exit::System { what: "to start a thread", error })?;
         let about = self.about(cluster, epoch, restored.boot, (log_bytes, segments));
-        self.begin(restored, about, founding, is_founder);
+        self.begin(restored, (machine, snapshots), about, founding, is_founder);
         Ok(())
     }
 
     pub(super) fn begin(
         &mut self,
         restored: Restored,
+        (machine, snapshots): (Machine, Vec<KeptSnapshot>),
         about: About,
         founding: Option<FoundingOffer>,
         is_founder: bool,
@@ -59,10 +62,11 @@ impl<O: Outside> Server<O> {
         }
         let seed = self.outside.random() as u64;
         let raft = Raft::new(self.core_config(), restored, self.now, seed);
-        let machine = Machine::new();
         let limits = limits(&self.config);
         let max_batch_bytes = self.config.cluster.max_batch_bytes;
-        let parts = Parts { about, limits, raft, machine, max_batch_bytes };
+        let snapshot_rules = snapshot_rules(&self.config.snapshot);
+        let parts =
+            Parts { about, limits, raft, machine, max_batch_bytes, snapshot_rules, snapshots };
         let mut driver = Driver::new(parts, self.now);
         for (id, connection) in &self.state.connections {
             if let Stage::Client(client) = connection.stage {
@@ -289,5 +293,14 @@ fn storage_kind(config: &Config) -> StorageKind {
         (StorageClass::Memory, _) => StorageKind::Memory,
         (StorageClass::File, SyncPolicy::Always) => StorageKind::Synced,
         (StorageClass::File, SyncPolicy::None) => StorageKind::Unsynced,
+    }
+}
+
+fn snapshot_rules(snapshot: &config::Snapshot) -> SnapshotRules {
+    SnapshotRules {
+        min_log_bytes: snapshot.min_log_size,
+        log_ratio: snapshot.log_ratio,
+        max_age: snapshot.max_age,
+        max_lag_bytes: snapshot.max_lag_size,
     }
 }

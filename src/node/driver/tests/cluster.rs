@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::kv::{Answer, Command, Machine, Operation, Query, Settings};
+use crate::kv::{Answer, Command, Operation, Query, Settings};
 use crate::model::{
     Batch, Boot, ClusterId, Configuration, Epoch, Founding, Incarnation, Index, LogTime, Member,
     Message, NodeId, PeerLevel, Seat, Standing, Time,
 };
+use crate::node::content::Loading;
 use crate::node::driver::{
-    About, ClientId, Driver, DriverInput, DriverOutput, Halt, Limits, Notice, Parts,
+    About, ClientId, Driver, DriverInput, DriverOutput, Halt, Limits, Notice, Parts, SnapshotRules,
 };
 use crate::node::forming;
-use crate::node::opening::restored;
+use crate::node::opening::{loaded, restored};
 use crate::raft::{Config, Raft, RoleKind};
 use crate::storage::{
     Directory, FileReport, FileWork, FileWorker, LogWork, LogWriter, MemoryDisk, OpenOptions,
-    Opened, Recovered, SnapshotSink, SyncMode,
+    Opened, Recovered, SyncMode,
 };
 use crate::wire::{
     Consistency, Frame, FrameReader, Incoming, Reply, ReplyBody, Request, RequestBody, StorageKind,
@@ -42,11 +43,26 @@ pub(super) struct Shape {
     pub(super) recent_bytes: u64,
     /// The most bytes of entries that wait for the disk.
     pub(super) max_unpersisted_bytes: u64,
+    /// Bytes of a segment of the log.
+    pub(super) segment_bytes: u64,
+    pub(super) snapshot_rules: SnapshotRules,
 }
 
 impl Default for Shape {
     fn default() -> Shape {
-        Shape { nodes: 3, seed: 1, recent_bytes: 1 << 20, max_unpersisted_bytes: 1 << 20 }
+        Shape {
+            nodes: 3,
+            seed: 1,
+            recent_bytes: 1 << 20,
+            max_unpersisted_bytes: 1 << 20,
+            segment_bytes: 1 << 20,
+            snapshot_rules: SnapshotRules {
+                min_log_bytes: u64::MAX,
+                log_ratio: 1,
+                max_age: Duration::MAX,
+                max_lag_bytes: 0,
+            },
+        }
     }
 }
 
@@ -113,17 +129,21 @@ fn found(nodes: u16) -> Batch {
     forming::encode(&founding, LogTime(1_000_000_000)).batch
 }
 
-fn open(disk: &MemoryDisk, number: u16, founding: &Batch) -> Recovered<MemoryDisk> {
+fn open(
+    disk: &MemoryDisk,
+    number: u16,
+    founding: &Batch,
+    segment_bytes: u64,
+) -> Recovered<MemoryDisk> {
     let options = OpenOptions {
         node: id(number),
         incarnation: member(number).incarnation,
         seed: u64::from(number),
-        segment_bytes: 1 << 20,
+        segment_bytes,
         sync: SyncMode::Always,
         min_free_bytes: 0,
     };
-    let mut sinks = || -> Box<dyn SnapshotSink> { unreachable!("there is no snapshot") };
-    let opened = Directory::open(disk.clone(), Path::new("/data"), options, &mut sinks);
+    let opened = Directory::open(disk.clone(), Path::new("/data"), options, &mut Loading::new);
     match opened.expect("the disk is good") {
         Opened::Unformed(unformed) => unformed.found(founding).expect("the disk is good"),
         Opened::Formed(recovered) => *recovered,
@@ -158,7 +178,8 @@ impl Cluster {
 
     /// Starts a node with what its disk holds, and connects it to those that run.
     pub(super) fn start(&mut self, number: u16) {
-        let recovered = open(&self.disks[&number], number, &self.founding);
+        let recovered =
+            open(&self.disks[&number], number, &self.founding, self.shape.segment_bytes);
         let boot = recovered.boot;
         let node = self.make(number, recovered);
         self.nodes.insert(number, node);
@@ -205,8 +226,16 @@ impl Cluster {
         let limits = Limits { max_value_bytes: 64 << 10, request_timeout: Duration::from_secs(10) };
         let seed = self.shape.seed.wrapping_mul(31) + u64::from(number) + recovered.boot.0;
         let raft = Raft::new(config, restored, self.now, seed);
-        let parts =
-            Parts { about, limits, raft, machine: Machine::new(), max_batch_bytes: 256 << 10 };
+        let (machine, snapshots) = loaded(recovered.snapshot, &recovered.snapshots);
+        let parts = Parts {
+            about,
+            limits,
+            raft,
+            machine,
+            max_batch_bytes: 256 << 10,
+            snapshot_rules: self.shape.snapshot_rules,
+            snapshots,
+        };
         Node {
             driver: Driver::new(parts, self.now),
             writer: recovered.writer,

@@ -4,4 +4,5 @@
 mod cases;
 mod cluster;
 mod room;
+mod snapshots;
 mod still;
