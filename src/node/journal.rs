@@ -9,7 +9,7 @@ use std::time::Duration;
 use log::{Level, debug, error, info, log, warn};
 
 use super::driver::Notice;
-use crate::model::{Configuration, Member, NodeId, Term, Time};
+use crate::model::{Configuration, Member, NodeId, SnapshotId, Term, Time};
 use crate::raft::{Event, RoleKind};
 use crate::wire::Awaited;
 
@@ -235,20 +235,10 @@ impl Journal {
                 );
             }
             Event::Sending { to, snapshot, has, what } => {
-                let (to, index, size) = (to.id.number(), snapshot.last.index.0, snapshot.bytes);
-                info!(
-                    term = self.term.0, role = self.role, to = to, index = index, bytes = size,
-                    has = *has, what = *what;
-                    "snapshot_sending"
-                );
+                self.snapshot("snapshot_sending", to.id.number(), snapshot, *has, what);
             }
             Event::Receiving { snapshot, has, what } => {
-                let (index, size) = (snapshot.last.index.0, snapshot.bytes);
-                info!(
-                    term = self.term.0, role = self.role, index = index, bytes = size,
-                    has = *has, what = *what;
-                    "snapshot_receiving"
-                );
+                self.snapshot("snapshot_receiving", 0, snapshot, *has, what);
             }
             Event::Installed { snapshot, applied_before } => {
                 let (index, size) = (snapshot.last.index.0, snapshot.bytes);
@@ -265,17 +255,29 @@ impl Journal {
                     "snapshot_lost"
                 );
             }
-            Event::Dropped { from, reason } => {
-                let (from, reason) = (from.id.number(), *reason);
-                let key = format!("{from} {reason}");
-                if let Some(more) = self.repeats.allow(now, "message_dropped", &key) {
-                    debug!(
-                        term = self.term.0, role = self.role, peer = from, reason = reason,
-                        repeated = more;
-                        "message_dropped"
-                    );
-                }
-            }
+            Event::Dropped { from, reason } => self.message_dropped(now, from.id, reason),
+        }
+    }
+
+    /// A snapshot is on its way from or to another member; `to`: 0 for one that comes here.
+    fn snapshot(&self, word: &str, to: u16, snapshot: &SnapshotId, has: u64, what: &str) {
+        let (index, size) = (snapshot.last.index.0, snapshot.bytes);
+        info!(
+            term = self.term.0, role = self.role, to = to, index = index, bytes = size, has = has,
+            what = what;
+            "{word}"
+        );
+    }
+
+    fn message_dropped(&mut self, now: Time, from: NodeId, reason: &str) {
+        let from = from.number();
+        if let Some(more) = self.repeats.allow(now, "message_dropped", &format!("{from} {reason}"))
+        {
+            debug!(
+                term = self.term.0, role = self.role, peer = from, reason = reason,
+                repeated = more;
+                "message_dropped"
+            );
         }
     }
 }

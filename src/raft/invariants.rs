@@ -98,7 +98,8 @@ impl Raft {
         let last = self.log.last_index();
         assert!(self.gates.vote_is_durable(), "leads a term that isn't durable");
         assert!(self.gates.vote() == Some(self.config.me), "leads without its own vote");
-        assert!(self.log.term(leading.term_start) == Some(self.gates.term()));
+        let first = self.log.term(leading.term_start);
+        assert!(first.is_none_or(|term| term == self.gates.term()));
         let before = self.log.term(leading.term_start.previous());
         assert!(before.is_none_or(|term| term < self.gates.term()));
         if self.commit >= leading.term_start && self.commit >= self.configurations.index() {

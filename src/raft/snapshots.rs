@@ -13,8 +13,11 @@ const KEPT: usize = 2;
 pub(super) struct Snapshots {
     /// The newest first.
     kept: Vec<SnapshotId>,
-    /// Whether the shell was handed one that isn't among them.
+    /// Whether there are files that aren't among them and may go.
     has_stray: bool,
+    /// Whether one was lost, whose file stays until a good one has come: it may be all that is
+    /// left.
+    has_lost: bool,
     /// What was last asked to be removed from the log.
     asked: Option<Compaction>,
 }
@@ -28,7 +31,7 @@ struct Compaction {
 
 impl Snapshots {
     pub(super) const fn new(kept: Vec<SnapshotId>) -> Snapshots {
-        Snapshots { kept, has_stray: false, asked: None }
+        Snapshots { kept, has_stray: false, has_lost: false, asked: None }
     }
 
     pub(super) fn kept(&self) -> &[SnapshotId] {
@@ -47,6 +50,7 @@ impl Snapshots {
         self.kept.retain(|kept| kept.last != snapshot.last);
         let place = self.kept.partition_point(|kept| kept.last.index > snapshot.last.index);
         self.kept.insert(place, snapshot);
+        self.has_stray |= std::mem::take(&mut self.has_lost);
     }
 
     /// A file that was made isn't to be kept.
@@ -54,16 +58,18 @@ impl Snapshots {
         self.has_stray = true;
     }
 
-    /// What is damaged counts no more. Its file stays until a good one has come: it may be all
-    /// that is left.
+    /// What is damaged counts no more. Says whether it did.
     pub(super) fn lose(&mut self, snapshot: &SnapshotId) -> bool {
         let before = self.kept.len();
         self.kept.retain(|kept| kept != snapshot);
-        self.kept.len() < before
+        let was_kept = self.kept.len() < before;
+        self.has_lost |= was_kept;
+        was_kept
     }
 
     /// Leaves the newest ones and the `running`. One from below the `base` of the log is no
-    /// fallback: the entries that would have to follow it aren't there. Says whether any went.
+    /// fallback, and of no use to whoever is being sent it: the entries that would have to follow
+    /// it aren't there. Says whether any went.
     fn prune(&mut self, base: Index, running: &[SnapshotId]) -> bool {
         let before = self.kept.len();
         self.kept.retain(|kept| kept.last.index >= base);
@@ -149,9 +155,10 @@ impl Raft {
         }
         let settled = self.applied.min(self.gates.durable_index());
         assert!(base.index <= settled, "entries up to {base} are still needed");
+        let newest = self.snapshots.newest();
         assert!(
-            self.snapshots.kept.iter().all(|kept| kept.last.index >= base.index),
-            "the log was compacted up to {base}, beyond a snapshot"
+            newest.is_none_or(|newest| newest.last.index >= base.index),
+            "the log was compacted up to {base}, beyond the newest snapshot"
         );
         let released = self.log.compact(base);
         self.outputs.extend(released.map(Output::Release));
@@ -217,6 +224,8 @@ mod tests {
         assert_eq!(snapshots.covered(Index(50)), None);
         assert!(!snapshots.prune(Index(0), &[]));
         snapshots.add(snapshot(40));
+        assert!(snapshots.prune(Index(0), &[]));
+        assert_eq!(kept(&snapshots), [40, 20]);
         assert_eq!(snapshots.covered(Index(50)), Some(Index(20)));
     }
 }

@@ -1,16 +1,14 @@
 //! Clusters in which everything goes wrong that may: messages are lost, doubled and reordered,
-//! disks are late, nodes die and forget what wasn't durable. After each step the properties of
-//! the paper (figure 3) and the promises of the gates are checked from outside.
+//! disks are late, nodes die and forget what wasn't durable, logs are compacted and snapshots sent
+//! in their place. After each step all of it is looked at from outside.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use raft_node::model::{
-    AppendReply, Body, Boot, Configuration, Index, LogId, Member, Message, Round, Seat, Standing,
-    Term,
-};
-use raft_node::raft::{Event, Input, Output, RoleKind, Token};
+use raft_node::model::{Boot, Configuration, Index, LogId, Member, Message, Seat, Standing, Term};
+use raft_node::raft::{Input, RoleKind, Token};
 
+use super::facts::Facts;
 use super::host::{Disk, Host, config, founded, member, seat};
 
 /// Splitmix64.
@@ -41,6 +39,33 @@ struct Weather {
     cuts_one_in: u64,
     disk_waits: u64,
     campaigns_one_in: u64,
+    snapshots_one_in: u64,
+    /// How often the log is compacted beyond what a member still needs.
+    goes_beyond_one_in: u64,
+    /// Whether one node is away for long, so that the others go on without it.
+    leaves_one_behind: bool,
+}
+
+impl Weather {
+    fn new(chance: &mut Chance, nodes: u16) -> Weather {
+        let leaves_one_behind = nodes > 2 && chance.one_in(2);
+        // What is left behind must be worth a snapshot.
+        let mut among = |values: &[u64]| {
+            let calmest = values.len() - 1;
+            if leaves_one_behind { values[calmest] } else { chance.pick(values) }
+        };
+        Weather {
+            loses_one_in: among(&[5, 20, 1000]),
+            doubles_one_in: among(&[5, 20, 1000]),
+            crashes_one_in: among(&[60, 200, 1000]),
+            cuts_one_in: among(&[50, 300]),
+            disk_waits: among(&[30, 10, 3, 1]),
+            campaigns_one_in: among(&[1, 5, 20]),
+            snapshots_one_in: chance.pick(&[1, 4, 50]),
+            goes_beyond_one_in: chance.pick(&[1, 1, 3, 50]),
+            leaves_one_behind,
+        }
+    }
 }
 
 struct Cluster {
@@ -48,188 +73,12 @@ struct Cluster {
     chance: Chance,
     weather: Weather,
     hosts: Vec<Host>,
+    /// A node that stays away for a while.
+    away: Option<usize>,
     network: Vec<Message>,
     cut: BTreeSet<(Member, Member)>,
     facts: Facts,
     next_token: u64,
-}
-
-/// What was seen from outside.
-#[derive(Default)]
-struct Facts {
-    seed: u64,
-    leaders: BTreeMap<Term, Member>,
-    /// Who got the vote of whom.
-    votes: BTreeMap<(Member, Term), Member>,
-    /// The latest round of heartbeats of each leader.
-    rounds: BTreeMap<(Member, Term), Round>,
-    /// What stands where in the log of the leader of a term, as far as it has told.
-    told: BTreeMap<(Term, Index), LogId>,
-    /// What any node has applied, in order from the index behind the base.
-    committed: Vec<(LogId, Vec<u8>)>,
-    base: LogId,
-    /// The highest commit index that any node knew.
-    highest_commit: Index,
-    /// For each read, the highest commit index when it was asked.
-    reads: BTreeMap<Token, Index>,
-    answered_reads: usize,
-    transferred: usize,
-    read_from_disk: usize,
-    busy: usize,
-    replaced: usize,
-    seated: usize,
-}
-
-impl Facts {
-    /// What a node says is checked at the moment when it leaves.
-    fn look(&mut self, host: &Host, disks: &BTreeMap<Member, Disk>, output: &Output) {
-        let me = host.me();
-        match output {
-            Output::Send(message) => self.look_at_message(host, message),
-            Output::Replicate { term, prev, span, .. } => {
-                self.told.insert((*term, prev.index), *prev);
-                for index in span.first.0..=span.last.0 {
-                    let entry = host.entry(Index(index)).expect("what is sent is in the log");
-                    self.told.insert((*term, Index(index)), entry.header.id);
-                }
-                assert_eq!(
-                    host.disk.hard_state.term, *term,
-                    "seed {}: {me} sends entries",
-                    self.seed
-                );
-            }
-            Output::Apply(span) => {
-                for index in span.first.0..=span.last.0 {
-                    let entry = host.entry(Index(index)).expect("what is applied is in the log");
-                    let id = entry.header.id;
-                    let position = (index - self.base.index.0 - 1) as usize;
-                    match self.committed.get(position) {
-                        Some((known, payload)) => {
-                            assert_eq!(
-                                (*known, payload),
-                                (id, &entry.payload),
-                                "seed {}: {me}",
-                                self.seed
-                            );
-                        }
-                        None => {
-                            assert_eq!(position, self.committed.len());
-                            assert!(
-                                on_quorum(host, disks, id),
-                                "seed {}: {id} was committed without a quorum of disks",
-                                self.seed
-                            );
-                            self.committed.push((id, entry.payload.clone()));
-                        }
-                    }
-                }
-            }
-            Output::ReadAt { token, index } => {
-                let least = self.reads.remove(token).expect("it was asked once");
-                assert!(*index >= least, "seed {}: a read at {index} misses {least}", self.seed);
-                self.answered_reads += 1;
-            }
-            Output::Refused { token, reason } => {
-                self.reads.remove(token);
-                self.busy += usize::from(*reason == raft_node::raft::Refusal::Busy);
-            }
-            Output::Transferred(_) => self.transferred += 1,
-            Output::ReadLog { .. } => self.read_from_disk += 1,
-            Output::Event(Event::Replaced { .. }) => self.replaced += 1,
-            Output::Event(Event::Configuration { .. }) => self.seated += 1,
-            Output::Event(Event::Dropped { reason, .. }) => {
-                let suspicious = ["contradicts", "second leader", "malformed", "claims", "absurd"];
-                assert!(
-                    !suspicious.iter().any(|word| reason.contains(word)),
-                    "seed {}: {me} dropped a message: {reason}",
-                    self.seed
-                );
-            }
-            _ => {}
-        }
-    }
-
-    fn look_at_message(&mut self, host: &Host, message: &Message) {
-        let (me, hard) = (host.me(), host.disk.hard_state);
-        let seed = self.seed;
-        assert!(hard.term >= message.term, "seed {seed}: {me} speaks of an undurable term");
-        match &message.body {
-            Body::Heartbeat { round, .. } => {
-                let known = self.rounds.insert((me, message.term), *round);
-                assert!(known <= Some(*round), "seed {seed}: {me} goes back to round {round}");
-            }
-            Body::HeartbeatReply { round, .. } => {
-                let begun = self.rounds.get(&(message.to, message.term)).copied();
-                assert!(
-                    *round <= begun.unwrap_or_default(),
-                    "seed {seed}: {me} answers round {round} of {}, which only began {begun:?}",
-                    message.term
-                );
-            }
-            _ => {}
-        }
-        match &message.body {
-            Body::Vote { .. } => {
-                assert_eq!((hard.term, hard.vote), (message.term, Some(me)), "seed {seed}");
-                self.vote(me, message.term, me);
-            }
-            Body::VoteReply { granted: true } => {
-                assert_eq!((hard.term, hard.vote), (message.term, Some(message.to)), "seed {seed}");
-                self.vote(me, message.term, message.to);
-            }
-            Body::Append(append) => {
-                self.told.insert((message.term, append.prev.index), append.prev);
-            }
-            Body::AppendReply(
-                AppendReply::Accepted { matched, durable } | AppendReply::Busy { matched, durable },
-            )
-            | Body::HeartbeatReply { matched, durable, .. } => {
-                let own = host.entry(*matched).map(|entry| entry.header.id);
-                let told = self.told.get(&(message.term, *matched)).copied();
-                assert!(
-                    own.is_none() || told.is_none() || own == told,
-                    "seed {seed}: {me} says that its {own:?} equals {told:?} of its leader"
-                );
-                let said = host.entry(*durable).map(|entry| entry.header.id);
-                let held = said.is_none_or(|id| host.disk.holds(id));
-                assert!(held, "seed {seed}: {me} acknowledged {durable}, which isn't durable");
-            }
-            _ => {}
-        }
-    }
-
-    fn vote(&mut self, voter: Member, term: Term, candidate: Member) {
-        let known = self.votes.entry((voter, term)).or_insert(candidate);
-        assert_eq!(*known, candidate, "seed {}: {voter} voted twice in {term}", self.seed);
-    }
-
-    /// Election safety and leader completeness.
-    fn look_at_leader(&mut self, host: &Host, term: Term) {
-        let me = host.me();
-        let known = self.leaders.insert(term, me);
-        assert!(known.is_none_or(|known| known == me), "seed {}: two lead {term}", self.seed);
-        if known.is_some() {
-            return;
-        }
-        for (id, _) in &self.committed {
-            let own = host.entry(id.index).map(|entry| entry.header.id);
-            assert_eq!(own, Some(*id), "seed {}: {me} leads {term} without {id}", self.seed);
-        }
-    }
-}
-
-/// Whether `id` is on the disks of a majority of each set of voters.
-fn on_quorum(host: &Host, disks: &BTreeMap<Member, Disk>, id: LogId) -> bool {
-    let configuration = host.raft().status().configuration.1;
-    let majority = |counts: &dyn Fn(Standing) -> bool| {
-        let set = configuration.seats().iter().filter(|seat| counts(seat.standing));
-        let holds = |seat: &&Seat| {
-            seat.member()
-                .is_some_and(|member| disks.get(&member).is_some_and(|disk| disk.holds(id)))
-        };
-        set.clone().filter(holds).count() * 2 > set.count()
-    };
-    majority(&Standing::votes_in_outgoing) && majority(&Standing::votes_in_incoming)
 }
 
 impl Cluster {
@@ -260,6 +109,7 @@ impl Cluster {
             config.max_unpersisted_bytes = chance.pick(&[150, 1000, 1 << 20]);
             config.recent_bytes = chance.pick(&[100, 1000, 1 << 20]);
             config.max_waiting_reads = 8;
+            config.keep_entries = chance.pick(&[0, 0, 4]);
             let mut disk = founded(&configuration);
             if base != LogId::ORIGIN {
                 disk.hard_state.term = base.term;
@@ -268,18 +118,20 @@ impl Cluster {
             Host::new(config, disk)
         });
         let hosts = hosts.collect();
-        let weather = Weather {
-            loses_one_in: chance.pick(&[5, 20, 1000]),
-            doubles_one_in: chance.pick(&[5, 20, 1000]),
-            crashes_one_in: chance.pick(&[60, 200, 1000]),
-            cuts_one_in: chance.pick(&[50, 300]),
-            disk_waits: chance.pick(&[1, 3, 10, 30]),
-            campaigns_one_in: chance.pick(&[1, 5, 20]),
-        };
+        let weather = Weather::new(&mut chance, count);
         let facts = Facts { seed, base, ..Facts::default() };
         let (network, cut) = (Vec::new(), BTreeSet::new());
-        let mut cluster =
-            Cluster { seed, chance, weather, hosts, network, cut, facts, next_token: 0 };
+        let mut cluster = Cluster {
+            seed,
+            chance,
+            weather,
+            hosts,
+            away: None,
+            network,
+            cut,
+            facts,
+            next_token: 0,
+        };
         for at in 0..cluster.hosts.len() {
             cluster.start(at);
         }
@@ -326,12 +178,12 @@ impl Cluster {
     fn step(&mut self) {
         let at = self.chance.below(self.hosts.len() as u64) as usize;
         if self.hosts[at].raft.is_none() {
-            if self.chance.one_in(10) {
+            if self.chance.one_in(10) && self.away != Some(at) {
                 self.start(at);
             }
             return;
         }
-        match self.chance.below(20) {
+        match self.chance.below(26) {
             0..=8 => self.deliver(),
             9..=11 => self.disk(at),
             12..=13 => self.time(at),
@@ -340,6 +192,8 @@ impl Cluster {
             17 if self.chance.one_in(self.weather.crashes_one_in / 10) => self.crash(at),
             18 if self.chance.one_in(self.weather.cuts_one_in / 10) => self.change_links(),
             19 => self.unusual(at),
+            20..=24 => self.files(at),
+            25 if self.chance.one_in(self.weather.snapshots_one_in) => self.snapshot(at),
             _ => {}
         }
         if self.hosts[at].raft.is_some() {
@@ -376,6 +230,29 @@ impl Cluster {
         }
     }
 
+    fn files(&mut self, at: usize) {
+        let host = &mut self.hosts[at];
+        let is_not_the_only_one = host.raft().status().snapshots.len() > 1;
+        match self.chance.below(8) {
+            0..=2 => host.read_piece(is_not_the_only_one && self.chance.one_in(100)),
+            3..=5 => host.store_piece(),
+            6 => {
+                let bad = self.chance.one_in(8).then(|| self.chance.below(100));
+                host.load(bad);
+            }
+            _ => {
+                let beyond = self.chance.one_in(self.weather.goes_beyond_one_in);
+                host.compact(beyond.then_some(Index(u64::MAX)));
+            }
+        }
+    }
+
+    fn snapshot(&mut self, at: usize) {
+        if let Some(snapshot) = self.hosts[at].take_snapshot() {
+            self.facts.look_at_snapshot(snapshot);
+        }
+    }
+
     fn time(&mut self, at: usize) {
         let by = if self.chance.one_in(4) { self.chance.below(120) } else { self.chance.below(15) };
         self.hosts[at].advance(Duration::from_millis(by));
@@ -400,9 +277,22 @@ impl Cluster {
         let survived = self.chance.below(3) as usize;
         let then_hard_state = self.chance.one_in(2);
         self.hosts[at].crash(survived, then_hard_state);
+        if let Some(part) = &mut self.hosts[at].disk.part {
+            let kept = self.chance.below(part.bytes.len() as u64 + 1);
+            part.bytes.truncate(kept as usize);
+        }
         let peer = self.hosts[at].me();
         for other in 0..self.hosts.len() {
             self.input(other, Input::Disconnected(peer));
+        }
+    }
+
+    /// From one to five tenths of the run one node is away.
+    fn leave_behind(&mut self, tenth: usize) {
+        let at = (self.seed % self.hosts.len() as u64) as usize;
+        self.away = (1..5).contains(&tenth).then_some(at);
+        if self.away.is_some() && self.hosts[at].raft.is_some() {
+            self.crash(at);
         }
     }
 
@@ -446,7 +336,10 @@ impl Cluster {
             let times = one.entries.iter().map(|entry| entry.header.time);
             assert!(times.is_sorted(), "seed {}: log time goes back", self.seed);
             for other in &self.hosts {
-                let pairs = one.entries.iter().zip(&other.entries);
+                let behind = one.base.index.max(other.base.index);
+                let mine = one.entries.iter().skip((behind.0 - one.base.index.0) as usize);
+                let others = other.entries.iter().skip((behind.0 - other.base.index.0) as usize);
+                let pairs = mine.zip(others);
                 let same: Vec<bool> =
                     pairs.clone().map(|(one, other)| one.header.id == other.header.id).collect();
                 let meeting = same.iter().rposition(|same| *same).map_or(0, |last| last + 1);
@@ -473,6 +366,7 @@ impl Cluster {
                     self.hosts[at].persist(usize::MAX);
                 }
                 self.hosts[at].read_log();
+                self.hosts[at].work_on_files();
                 self.drain(at);
             }
             for message in std::mem::take(&mut self.network) {
@@ -507,6 +401,9 @@ impl Cluster {
 fn run(seed: u64, steps: usize) -> Facts {
     let mut cluster = Cluster::new(seed);
     for step in 0..steps {
+        if cluster.weather.leaves_one_behind {
+            cluster.leave_behind(step * 10 / steps);
+        }
         cluster.step();
         if step % 64 == 0 {
             cluster.compare_logs();
@@ -521,7 +418,7 @@ fn run(seed: u64, steps: usize) -> Facts {
 #[test]
 fn clusters_stay_right_whatever_goes_wrong_and_come_back() {
     let from = std::env::var("FUZZ_SEED").ok().map(|seed| seed.parse().expect("a number"));
-    let runs = std::env::var("FUZZ_RUNS").map_or(60, |runs| runs.parse().expect("a number"));
+    let runs = std::env::var("FUZZ_RUNS").map_or(120, |runs| runs.parse().expect("a number"));
     let seeds = from.map_or(1..runs + 1, |seed| seed..seed + 1);
     let all: Vec<Facts> = seeds.map(|seed| run(seed, 3000)).collect();
     if from.is_some() {
@@ -538,6 +435,11 @@ fn clusters_stay_right_whatever_goes_wrong_and_come_back() {
         ("busy", total(|facts| facts.busy)),
         ("replaced suffixes", total(|facts| facts.replaced)),
         ("seats filled", total(|facts| facts.seated)),
+        ("snapshots taken", total(|facts| facts.snapshots.len())),
+        ("snapshots sent", total(|facts| facts.sent)),
+        ("transfers resumed", total(|facts| facts.resumed)),
+        ("snapshots installed", total(|facts| facts.installed)),
+        ("logs compacted", total(|facts| facts.compacted)),
     ] {
         assert!(count > 10, "only {count} {name}");
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use raft_node::model::{
     Append, AppendReply, Body, Boot, Configuration, EntryHeader, EntryKind, Incarnation, Index,
-    LogId, LogTime, Member, Message, PeerLevel, Round, Standing, Term,
+    LogId, LogTime, Member, Message, PeerLevel, Piece, PieceReply, Receipt, Round, SnapshotId,
+    Standing, Term,
 };
-use raft_node::raft::{Input, RoleKind, Token};
+use raft_node::raft::{Input, Output, RoleKind, Token};
 
 use super::fuzz::Chance;
 use super::host::{Host, Stored, batch_of, config, encode, founded, member, seat};
@@ -72,13 +73,9 @@ impl Stranger<'_> {
             EntryKind::COMMAND,
             EntryKind(99),
         ]);
-        let standings = [Standing::Learner, Standing::Voter, Standing::Incoming, Standing::Demoted];
-        let seats = (1..=self.chance.below(5) as u16)
-            .map(|id| seat(id, self.chance.pick(&standings)))
-            .collect();
         let payload = match self.chance.below(4) {
             0 => vec![7; self.chance.below(40) as usize],
-            _ => encode(&Configuration::new(seats)),
+            _ => encode(&self.configuration()),
         };
         Stored { header: EntryHeader { kind, id, time: LogTime(self.number(5)) }, payload }
     }
@@ -92,11 +89,46 @@ impl Stranger<'_> {
         }
     }
 
+    fn configuration(&mut self) -> Configuration {
+        let standings = [Standing::Learner, Standing::Voter, Standing::Incoming, Standing::Demoted];
+        let seats = (1..=self.chance.below(5) as u16)
+            .map(|id| seat(id, self.chance.pick(&standings)))
+            .collect();
+        Configuration::new(seats)
+    }
+
+    /// One that the node knows, or one of a few others: what is said of it must meet sometimes.
+    fn snapshot(&mut self) -> SnapshotId {
+        let status = self.host.raft().status();
+        let peers = status.peers.iter().filter_map(|peer| peer.snapshot);
+        let underway = status.receiving.into_iter().chain(peers).map(|(snapshot, _)| snapshot);
+        let known: Vec<SnapshotId> = status.snapshots.iter().copied().chain(underway).collect();
+        if !known.is_empty() && !self.chance.one_in(4) {
+            return self.chance.pick(&known);
+        }
+        let bytes = self.chance.pick(&[0, 1, 50, 50, 90, u64::MAX]);
+        SnapshotId { last: self.id(), bytes, hash: self.chance.below(2).into() }
+    }
+
+    fn piece(&mut self) -> Piece {
+        let snapshot = self.snapshot();
+        let receiving = self.host.raft().status().receiving;
+        let has = receiving.filter(|(known, _)| *known == snapshot).map_or(0, |(_, has)| has);
+        let offset = if self.chance.one_in(8) { self.number(has) } else { has };
+        let rest = snapshot.bytes.saturating_sub(offset).min(60);
+        let bytes = match self.chance.below(4) {
+            0 => 0,
+            1 => self.chance.below(60),
+            _ => rest,
+        };
+        Piece { snapshot, offset, bytes: vec![7; bytes as usize].into() }
+    }
+
     fn body(&mut self, term: Term) -> Body {
         let (last, granted) = (self.id(), !self.chance.one_in(4));
         let candidate_term = Term(self.number(term.0.saturating_add(1)));
         let round = Round(self.number(2));
-        match self.chance.below(9) {
+        match self.chance.below(13) {
             0 => Body::PreVote { candidate_term, last },
             1 => Body::PreVoteReply { candidate_term, granted },
             2 => Body::Vote { last, transfer: self.chance.one_in(2) },
@@ -113,6 +145,14 @@ impl Stranger<'_> {
                 Body::Heartbeat { round, commit: self.index(), levels: vec![level] }
             }
             7 => Body::HeartbeatReply { round, matched: self.index(), durable: self.index() },
+            8..=9 => Body::Piece(self.piece()),
+            10..=11 => {
+                let receipt = match self.chance.below(4) {
+                    0 => Receipt::Done,
+                    _ => Receipt::Has(self.number(50)),
+                };
+                Body::PieceReply(PieceReply { snapshot: self.snapshot(), receipt })
+            }
             _ => Body::TimeoutNow,
         }
     }
@@ -125,7 +165,7 @@ impl Stranger<'_> {
 }
 
 fn one_step(chance: &mut Chance, host: &mut Host, token: Token) {
-    match chance.below(17) {
+    match chance.below(24) {
         0..=8 => {
             let message = Stranger { chance, host }.message();
             host.handle(Input::Message(message));
@@ -145,6 +185,19 @@ fn one_step(chance: &mut Chance, host: &mut Host, token: Token) {
             });
         }
         15 => host.read_log(),
+        16 => host.read_piece(chance.one_in(8)),
+        17 => host.store_piece(),
+        18 if chance.one_in(4) => host.load(Some(chance.below(100))),
+        18..=19 => {
+            let mut stranger = Stranger { chance, host };
+            let configuration = (stranger.index(), stranger.configuration());
+            host.load_lie(configuration);
+        }
+        20..=22 => {
+            host.drain(|_, _| {});
+            host.take_snapshot();
+            host.compact(None);
+        }
         _ if chance.one_in(4) => host.handle(Input::Campaign),
         _ => host.handle(Input::Tick),
     }
@@ -153,12 +206,13 @@ fn one_step(chance: &mut Chance, host: &mut Host, token: Token) {
 #[test]
 fn no_message_ends_the_process() {
     let mut seen = [0_usize; 4];
-    for seed in 0..150 {
+    let (mut installed, mut sending) = (0, 0);
+    for seed in 0..400 {
         let mut chance = Chance(seed);
         let seats = (1..=3).map(|id| seat(id, Standing::Voter));
         let configuration = Configuration::new(seats.collect());
         let mut disk = founded(&configuration);
-        if chance.one_in(3) {
+        if chance.one_in(2) {
             disk.begin_behind(LogId::new(Term(2), Index(7)), configuration);
             disk.hard_state.term = disk.base.term;
         }
@@ -172,7 +226,10 @@ fn no_message_ends_the_process() {
         for step in 0..600 {
             one_step(&mut chance, &mut host, Token(step));
             if chance.one_in(2) {
-                host.drain(|_, _| {});
+                host.drain(|_, output| {
+                    installed += usize::from(matches!(output, Output::Install { .. }));
+                    sending += usize::from(matches!(output, Output::SendPiece { .. }));
+                });
                 host.outbox.clear();
             }
             seen[host.raft().status().role as usize] += 1;
@@ -182,6 +239,7 @@ fn no_message_ends_the_process() {
     {
         assert!(seen[role as usize] > 1000, "{role:?} too seldom: {seen:?}");
     }
+    assert!(installed > 10 && sending > 3, "{installed} installs, {sending} pieces sent");
 }
 
 #[test]

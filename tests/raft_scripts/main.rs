@@ -4,6 +4,7 @@
 //! The scenarios are in `tests/scripts`. With `REWRITE_SCRIPTS=1` in the environment the results
 //! are written anew: read the difference before keeping it.
 
+mod facts;
 mod fuzz;
 mod host;
 mod hostile;
