@@ -1,5 +1,6 @@
 //! The command line. The comments of these types are what `--help` prints.
 
+mod attempt;
 mod mutants;
 mod output;
 mod parse;

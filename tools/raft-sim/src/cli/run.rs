@@ -11,8 +11,16 @@ pub(super) fn run(args: &RunArgs) -> u8 {
     let choices = args.choices.choices();
     let scenario = Scenario::draw(args.seed.number, &choices);
     let again = again("replay", args.seed.number, &as_arguments(&choices));
-    // Who doesn't read it has the exit code.
-    worker::tell_panics(move |text| drop(say([text, &format!("replay it with: {again}")])));
+    let (seed, is_json) = (args.seed.number, args.json);
+    worker::tell_panics(move |text| {
+        // Who doesn't read it has the exit code.
+        drop(match is_json {
+            true => {
+                say([format!("{{\"seed\":{seed},\"tag\":\"{TAG}\",\"finding\":{}}}", quote(text))])
+            }
+            false => say([format!("FOUND {text}\nreplay it with: {again}")]),
+        });
+    });
     let outcome = run_world(&scenario, false);
     let printed =
         if args.json { say([json(&outcome)]) } else { say([headline(&scenario), told(&outcome)]) };
@@ -28,7 +36,7 @@ pub(super) fn replay(args: &ReplayArgs) -> u8 {
     worker::tell_panics(|text| {
         let lines = raft_sim::world::lines_so_far();
         // Who doesn't read it has the exit code.
-        drop(say(lines.iter().map(String::as_str).chain([text])));
+        drop(say(lines.into_iter().chain([format!("FOUND {text}")])));
     });
     let outcome = run_world(&scenario, true);
     let is_told = |line: &&String| args.verbose || !line.contains("  : ");
@@ -73,9 +81,11 @@ pub(super) fn again(command: &str, seed: u64, choices: &[String]) -> String {
 
 fn json(outcome: &Outcome) -> String {
     let finding = outcome.finding.as_ref().map(|finding| quote(&finding.to_string()));
+    let at = outcome.finding.as_ref().map(|finding| format!("{:.6}", finding.at.as_secs_f64()));
     format!(
         "{{\"seed\":{},\"tag\":\"{TAG}\",\"trace\":\"{:016x}\",\"steps\":{},\"simulated_s\":{:.6},\
-         \"commits\":{},\"answered\":{},\"undecided\":{},\"finding\":{}}}",
+         \"commits\":{},\"answered\":{},\"undecided\":{},\"finding\":{},\
+         \"found_at_s\":{}}}",
         outcome.seed,
         outcome.hash,
         outcome.steps,
@@ -83,7 +93,8 @@ fn json(outcome: &Outcome) -> String {
         outcome.commits,
         outcome.answered,
         quote_all(&outcome.undecided),
-        finding.as_deref().unwrap_or("null")
+        finding.as_deref().unwrap_or("null"),
+        at.as_deref().unwrap_or("null")
     )
 }
 

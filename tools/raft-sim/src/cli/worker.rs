@@ -51,7 +51,7 @@ pub(super) fn work(args: &WorkerArgs) -> u8 {
 /// Lets a panic be told, and ends the process.
 pub(super) fn tell_panics(tell: impl Fn(&str) + Send + Sync + 'static) {
     panic::set_hook(Box::new(move |panic| {
-        tell(&format!("FOUND a panic: {panic}"));
+        tell(&format!("a panic: {panic}"));
         std::process::exit(i32::from(super::FINDING));
     }));
 }
