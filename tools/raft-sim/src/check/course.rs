@@ -1,9 +1,11 @@
 //! The course of one key by the indexes: what is known to have stood where, and what may have
 //! taken place between.
 
+use std::collections::BTreeMap;
+
 use super::history::{Change, Told};
 use super::model::{self, Held};
-use super::values::{Key, Shown, Sight};
+use super::values::{Content, Key, Shown, Sight};
 
 /// All that is known of a key.
 #[derive(Clone, Debug)]
@@ -15,6 +17,10 @@ pub(super) struct Course {
     pub(super) doubts: Vec<Doubts>,
     /// The changes that the state refused, which tells no entry.
     pub(super) refused: Vec<Refused>,
+    /// Of each text that changes of which nobody knows were seen to write, by which events.
+    pub(super) seen_texts: BTreeMap<Content, Vec<usize>>,
+    /// Whether all changes of which nobody knows are additions.
+    pub(super) is_only_added_to: bool,
 }
 
 /// Something that stood at an index for certain.
@@ -64,6 +70,37 @@ pub(super) struct Refused {
     pub(super) floor: u64,
     /// And not behind this one.
     pub(super) ceiling: u64,
+}
+
+impl Course {
+    /// What is known of a key.
+    pub(super) fn new(
+        key: Key,
+        mut events: Vec<Event>,
+        mut doubts: Vec<Doubts>,
+        refused: Vec<Refused>,
+    ) -> Course {
+        events.sort_by_key(|event| (event.index, matches!(event.what, What::Seen(_))));
+        for doubts in &mut doubts {
+            doubts.each.sort_unstable_by_key(|doubt| doubt.called_us);
+        }
+        // Additions by what they add, and what can be done at any time last.
+        doubts.sort_by_key(|doubts| (matches!(doubts.change, Change::Put(_)), doubts.change));
+        let mut seen_texts: BTreeMap<Content, Vec<usize>> = BTreeMap::new();
+        for (number, event) in events.iter().enumerate() {
+            let What::Wrote { shown, .. } = &event.what else { continue };
+            let text = shown.iter().find_map(|shown| match shown {
+                Shown::Value(text @ Content::Text { .. }) => Some(*text),
+                _ => None,
+            });
+            if let Some(text) = text {
+                seen_texts.entry(text).or_default().push(number);
+            }
+        }
+        let is_only_added_to =
+            doubts.iter().all(|doubts| matches!(doubts.change, Change::Increment(_)));
+        Course { key, events, doubts, refused, seen_texts, is_only_added_to }
+    }
 }
 
 /// What must have come before something, where it can't stand behind what is known.
@@ -147,6 +184,29 @@ impl Event {
             What::Seen(Sight::Absent) => Needs::Version(0),
             What::Seen(Sight::Present { .. }) => Needs::Nothing,
         }
+    }
+
+    /// How many additions are needed for what it tells of a number, and what they must come to.
+    pub(super) fn sum_needed(&self, state: Option<Stood>) -> Option<(u64, i128)> {
+        let (had, version) = match state.map(|stood| stood.held) {
+            None => (0, 0),
+            Some(Held { content: Content::Number(number), version }) => (number, version),
+            Some(_) => return None,
+        };
+        let (made, needed) = match &self.what {
+            What::Change(Change::Increment(by), Told::Incremented { value, version }) => {
+                (i128::from(*value) - i128::from(*by), version.checked_sub(1)?)
+            }
+            What::Wrote { version, shown } => {
+                let number = shown.iter().find_map(|shown| match shown {
+                    Shown::Value(Content::Number(number)) => Some(*number),
+                    _ => None,
+                });
+                (i128::from(number?), *version)
+            }
+            _ => return None,
+        };
+        Some((needed.checked_sub(version)?, made - i128::from(had)))
     }
 
     /// Why it can't stand behind this state.

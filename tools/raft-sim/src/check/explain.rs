@@ -14,6 +14,7 @@ use std::hash::BuildHasherDefault;
 use super::course::{Course, Event, Needs, Occupied, Stood, next};
 use super::history::Change;
 use super::model;
+use super::values::Content;
 
 /// An entry of a change of which no answer tells the entry.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -106,7 +107,7 @@ pub(super) fn explain(courses: &[&Course], occupied: &Occupied, taken: &[Placed]
 }
 
 /// Whether two entries can both be those of their changes.
-fn agree(one: &Placed, other: &Placed) -> bool {
+pub(super) fn agree(one: &Placed, other: &Placed) -> bool {
     let is_behind = |first: &Placed, then: &Placed| {
         first.ended_us.is_some_and(|ended_us| ended_us < then.called_us)
     };
@@ -224,7 +225,7 @@ impl Search<'_> {
         if let Some(event) = event {
             choices.extend(self.writers(at, event));
         }
-        if needs != Needs::Nothing && self.are_enough(at, needs) {
+        if needs != Needs::Nothing && self.are_enough(at, event, needs, limit) {
             choices.extend(self.doubts(at, needs, limit));
         }
         if may_refuse {
@@ -254,23 +255,51 @@ impl Search<'_> {
                 (Needs::Version(_), Change::Delete) => at.is_first,
                 (Needs::Version(needed), _) => version < needed,
             };
-            let which = Which::Doubt(class);
-            if may_help && next(at.state, doubts.change, 0).is_some() {
-                let indexes = self.free(at, which, limit);
+            let has_effect = next(at.state, doubts.change, 0).is_some();
+            if may_help && has_effect && self.is_spare(at, doubts.change) {
+                let indexes = self.free(at, Which::Doubt(class), limit);
                 choices.extend(indexes.into_iter().map(|index| Choice::Done { class, index }));
             }
         }
         choices
     }
 
-    /// Whether there are as many doubtful changes as are needed.
-    fn are_enough(&self, at: &At, needs: Needs) -> bool {
-        let Needs::Version(needed) = needs else { return true };
+    /// Whether a change may be done without being seen: there are others for all that was seen of
+    /// its text from here on.
+    fn is_spare(&self, at: &At, change: Change) -> bool {
+        let course = self.courses[at.course];
+        let Some(text) = text_of(change) else { return true };
+        let seen = course
+            .seen_texts
+            .get(&text)
+            .map_or(0, |events| events.len() - events.partition_point(|event| *event < at.event));
+        let same = |class: &usize| text_of(course.doubts[*class].change) == Some(text);
+        let left = |class: usize| course.doubts[class].each.len() - self.used[at.course][class];
+        let supply: usize = (0..course.doubts.len()).filter(same).map(left).sum();
+        supply > seen
+    }
+
+    /// Whether there may be as many doubtful changes before this index as are needed, and such
+    /// that come to the sum.
+    fn are_enough(&self, at: &At, event: Option<&Event>, needs: Needs, limit: u64) -> bool {
+        let (Some(event), Needs::Version(needed)) = (event, needs) else { return true };
+        let course = self.courses[at.course];
         let version = at.state.map_or(0, |stood| stood.held.version);
+        let classes = course.doubts.iter().zip(&self.used[at.course]);
+        let left: Vec<(Change, u64)> = classes
+            .map(|(doubts, used)| {
+                let in_time = doubts.each.partition_point(|doubt| doubt.floor <= limit);
+                (doubts.change, in_time.saturating_sub(*used) as u64)
+            })
+            .collect();
         let missing = if version < needed { needed - version } else { needed + 1 };
-        let doubts = self.courses[at.course].doubts.iter().zip(&self.used[at.course]);
-        let left: usize = doubts.map(|(doubts, used)| doubts.each.len() - used).sum();
-        missing <= left as u64
+        if left.iter().map(|(_, count)| count).sum::<u64>() < missing {
+            return false;
+        }
+        match event.sum_needed(at.state) {
+            Some((count, sum)) if course.is_only_added_to => may_add_up(&left, count, sum),
+            _ => true,
+        }
     }
 
     fn refusals(&self, at: &At, limit: u64) -> Vec<Choice> {
@@ -396,6 +425,33 @@ impl Search<'_> {
             }
         }
     }
+}
+
+/// The text that a change leaves.
+const fn text_of(change: Change) -> Option<Content> {
+    match change {
+        Change::Put(content @ Content::Text { .. })
+        | Change::Swap { value: content @ Content::Text { .. }, .. } => Some(content),
+        _ => None,
+    }
+}
+
+/// Whether so many of these additions, least first, may come to the sum: it lies between that of
+/// the least and that of the greatest.
+fn may_add_up(left: &[(Change, u64)], count: u64, sum: i128) -> bool {
+    let sum_of_first = |additions: &mut dyn Iterator<Item = &(Change, u64)>| {
+        let (mut missing, mut sum) = (count, 0);
+        for (change, available) in additions {
+            let Change::Increment(by) = change else { continue };
+            let taken = missing.min(*available);
+            sum += i128::from(*by) * i128::from(taken);
+            missing -= taken;
+        }
+        (missing == 0).then_some(sum)
+    };
+    let least = sum_of_first(&mut left.iter());
+    let most = sum_of_first(&mut left.iter().rev());
+    least.zip(most).is_some_and(|(least, most)| (least..=most).contains(&sum))
 }
 
 impl At {

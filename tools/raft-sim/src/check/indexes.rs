@@ -6,13 +6,13 @@
 //! nobody knows may have any entry that is free and lies behind all that had returned before their
 //! call, or none: what is left open so is searched ([`super::explain`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use raft_node::model::LogId;
 
 use super::changes::{Changed, Done, Seen};
 use super::course::{Course, Doubt, Doubts, Event, Occupied, REFUSED_FOR_NOTHING, Refused, What};
-use super::explain::{BUDGET, Explained, Placed, Stuck, explain};
+use super::explain::{BUDGET, Explained, Placed, Stuck, agree, explain};
 use super::history::{Asked, Change, History, Told};
 use super::plain::ToldOf;
 use super::stands::Stands;
@@ -28,6 +28,9 @@ pub(super) struct Order {
     /// The keys that it doesn't explain.
     pub(super) unexplained: BTreeSet<Key>,
 }
+
+/// How often each key, on average, may drive others out before all are explained together.
+const EVICTIONS: usize = 4;
 
 /// Checks the order, and says which it is.
 pub(super) fn check(
@@ -183,32 +186,32 @@ fn courses(
     entries: Entries<'_>,
     stands: &Stands,
 ) -> Vec<Course> {
-    let course = |number| Course {
-        key: Key(number),
-        events: Vec::new(),
-        doubts: Vec::new(),
-        refused: Vec::new(),
-    };
-    let count = u32::try_from(history.keys.len()).expect("keys are numbered so");
-    let mut courses: Vec<Course> = (0..count).map(course).collect();
-    let mut doubts: BTreeMap<(Key, Change), Vec<Doubt>> = BTreeMap::new();
+    let mut events: Vec<Vec<Event>> = vec![Vec::new(); history.keys.len()];
+    let mut refused: Vec<Vec<Refused>> = vec![Vec::new(); history.keys.len()];
+    let mut doubts: Vec<BTreeMap<Change, Vec<Doubt>>> = vec![BTreeMap::new(); history.keys.len()];
     let told_of = ToldOf::new(changes, reads);
     for changed in changes {
         let Changed { key, change, called_us, done, place } = *changed;
-        let course = &mut courses[key.0 as usize];
-        let floor = stands.floor(called_us);
+        let (key, floor) = (key.0 as usize, stands.floor(called_us));
         match done {
             Some(Done { at: Some(at), told, .. }) => {
                 let what = What::Change(change, told);
-                course.events.push(Event { index: at.index.0, place, what });
+                events[key].push(Event { index: at.index.0, place, what });
             }
             Some(Done { at: None, told, ended_us }) => {
                 let ceiling = stands.ceiling(ended_us);
-                let refused = Refused { place, change, told, called_us, ended_us, floor, ceiling };
-                course.refused.push(refused);
+                refused[key].push(Refused {
+                    place,
+                    change,
+                    told,
+                    called_us,
+                    ended_us,
+                    floor,
+                    ceiling,
+                });
             }
             None => {
-                let same = doubts.entry((key, told_of.plain(change))).or_default();
+                let same = doubts[key].entry(told_of.plain(change)).or_default();
                 same.push(Doubt { place, called_us, floor });
             }
         }
@@ -216,26 +219,27 @@ fn courses(
     for (index, Entry { key, place, wrote }) in entries.by_index {
         if let Wrote::Seen { version, shown } = wrote {
             let what = What::Wrote { version, shown };
-            courses[key.0 as usize].events.push(Event { index, place, what });
+            events[key.0 as usize].push(Event { index, place, what });
         }
     }
     for seen in reads {
         for (key, sight) in &seen.sights {
             let (index, place, what) = (seen.index.0, seen.place, What::Seen(*sight));
-            courses[key.0 as usize].events.push(Event { index, place, what });
+            events[key.0 as usize].push(Event { index, place, what });
         }
     }
-    for ((key, change), mut each) in doubts {
-        each.sort_unstable_by_key(|doubt| doubt.called_us);
-        courses[key.0 as usize].doubts.push(Doubts { change, each });
-    }
-    for course in &mut courses {
-        course.events.sort_by_key(|event| (event.index, matches!(event.what, What::Seen(_))));
-    }
-    courses
+    let known = events.into_iter().zip(doubts).zip(refused).enumerate();
+    let course = |(number, ((events, doubts), refused))| {
+        let key = Key(u32::try_from(number).expect("keys are numbered so"));
+        let doubts: BTreeMap<Change, Vec<Doubt>> = doubts;
+        let doubts = doubts.into_iter().map(|(change, each)| Doubts { change, each }).collect();
+        Course::new(key, events, doubts, refused)
+    };
+    known.map(course).collect()
 }
 
-/// Each key by itself, and where two keys need the same entry, all together.
+/// Each key by itself. One that needs an entry which another has taken drives that one out, to look
+/// for another; and where that has no end, all are explained together.
 fn explain_all(
     history: &History,
     courses: &[Course],
@@ -243,19 +247,30 @@ fn explain_all(
     verdict: &mut Verdict,
 ) -> Order {
     let mut order = Order::default();
-    let mut taken: Vec<Placed> = Vec::new();
+    let mut placed: Vec<Vec<Placed>> = vec![Vec::new(); courses.len()];
+    let mut waiting: VecDeque<usize> = (0..courses.len()).collect();
+    let mut evictions_left = EVICTIONS * courses.len();
     let mut is_contested = false;
-    let mut explained: Vec<&Course> = Vec::new();
-    for course in courses {
+    while let Some(number) = waiting.pop_front() {
+        let course = &courses[number];
+        let taken: Vec<Placed> = placed.iter().flatten().copied().collect();
         let mut result = explain(&[course], occupied, &taken);
         if !matches!(result, Explained::By(_)) && !taken.is_empty() {
             result = explain(&[course], occupied, &[]);
-            is_contested |= matches!(result, Explained::By(_));
         }
         match result {
-            Explained::By(placed) => {
-                taken.extend(placed);
-                explained.push(course);
+            Explained::By(own) => {
+                for (other, theirs) in placed.iter_mut().enumerate() {
+                    let is_free = |one: &Placed| theirs.iter().all(|other| agree(one, other));
+                    if !own.iter().all(is_free) && evictions_left > 0 {
+                        evictions_left -= 1;
+                        theirs.clear();
+                        waiting.push_back(other);
+                    } else if !own.iter().all(is_free) {
+                        is_contested = true;
+                    }
+                }
+                placed[number] = own;
                 continue;
             }
             Explained::Not(stuck) => found_stuck(history, course, &stuck, verdict),
@@ -263,15 +278,20 @@ fn explain_all(
         }
         order.unexplained.insert(course.key);
     }
+    let mut taken: Vec<Placed> = placed.into_iter().flatten().collect();
     if is_contested {
-        explained.retain(|course| !course.doubts.is_empty() || !course.refused.is_empty());
-        match explain(&explained, occupied, &[]) {
+        let is_open = |course: &&Course| {
+            let has_choices = !course.doubts.is_empty() || !course.refused.is_empty();
+            has_choices && !order.unexplained.contains(&course.key)
+        };
+        let open: Vec<&Course> = courses.iter().filter(is_open).collect();
+        match explain(&open, occupied, &[]) {
             Explained::By(placed) => taken = placed,
             result => {
-                order.unexplained.extend(explained.iter().map(|course| course.key));
+                order.unexplained.extend(open.iter().map(|course| course.key));
                 match result {
-                    Explained::Not(stuck) => found_no_room(history, &explained, &stuck, verdict),
-                    _ => give_up(history, explained[0].key, verdict),
+                    Explained::Not(stuck) => found_no_room(history, &open, &stuck, verdict),
+                    _ => give_up(history, open[0].key, verdict),
                 }
             }
         }
