@@ -7,8 +7,9 @@
 //! a read doesn't depend on what was put before it, so more never explains more, except where a sum
 //! was refused: there everything is tried.
 
-use std::collections::HashSet;
+use std::cmp::Reverse;
 use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeSet, BinaryHeap, HashSet};
 use std::hash::BuildHasherDefault;
 
 use super::course::{Course, Event, Needs, Occupied, Stood, next};
@@ -20,6 +21,8 @@ use super::values::Content;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct Placed {
     pub(super) index: u64,
+    /// The last index that would do as well.
+    limit: u64,
     /// The call that tells of the change.
     pub(super) place: usize,
     called_us: u64,
@@ -92,12 +95,11 @@ type Situation = (usize, usize, Option<Stood>, u64, bool, Vec<usize>, Vec<Placed
 /// How many choices are looked at before a search is given up.
 pub(super) const BUDGET: u64 = 500_000;
 
-/// Looks for entries that explain these courses, beside those that are taken.
-pub(super) fn explain(courses: &[&Course], occupied: &Occupied, taken: &[Placed]) -> Explained {
+/// Looks for entries that explain these courses.
+pub(super) fn explain(courses: &[&Course], occupied: &Occupied) -> Explained {
     Search {
         courses,
         occupied,
-        taken,
         used: courses.iter().map(|course| vec![0; course.doubts.len()]).collect(),
         placed: Vec::new(),
         tried: HashSet::default(),
@@ -106,8 +108,50 @@ pub(super) fn explain(courses: &[&Course], occupied: &Occupied, taken: &[Placed]
     .run()
 }
 
+/// Gives each of these changes an entry of its own, not before the one that it has by itself and
+/// not behind its last: each free entry goes to what can wait the least. `None` if that can't be,
+/// or where a sum was refused and they would have to move: that may change what stands before it.
+pub(super) fn fit(mut placed: Vec<Placed>, occupied: &Occupied) -> Option<Vec<Placed>> {
+    placed.sort_unstable();
+    if placed.iter().any(|placed| placed.ended_us.is_some()) {
+        let mut pairs =
+            (0..placed.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
+        let do_agree = pairs.all(|(first, second)| agree(&placed[first], &placed[second]));
+        return do_agree.then_some(placed);
+    }
+    let (mut fitted, movable): (Vec<Placed>, Vec<Placed>) =
+        placed.into_iter().partition(|placed| placed.index == placed.limit);
+    let mut taken: BTreeSet<u64> = fitted.iter().map(|placed| placed.index).collect();
+    if taken.len() < fitted.len() {
+        return None;
+    }
+    let mut coming = movable.into_iter().peekable();
+    let mut waiting: BinaryHeap<Reverse<(u64, Placed)>> = BinaryHeap::new();
+    let mut index = 0;
+    loop {
+        let first = coming.peek().map_or(u64::MAX, |placed| placed.index);
+        index = match waiting.is_empty() {
+            true if first == u64::MAX => break,
+            true => first,
+            false => occupied.free_behind(index),
+        };
+        while let Some(placed) = coming.next_if(|placed| placed.index <= index) {
+            waiting.push(Reverse((placed.limit, placed)));
+        }
+        if taken.insert(index)
+            && let Some(Reverse((limit, placed))) = waiting.pop()
+        {
+            if limit < index {
+                return None;
+            }
+            fitted.push(Placed { index, ..placed });
+        }
+    }
+    Some(fitted)
+}
+
 /// Whether two entries can both be those of their changes.
-pub(super) fn agree(one: &Placed, other: &Placed) -> bool {
+fn agree(one: &Placed, other: &Placed) -> bool {
     let is_behind = |first: &Placed, then: &Placed| {
         first.ended_us.is_some_and(|ended_us| ended_us < then.called_us)
     };
@@ -119,7 +163,6 @@ pub(super) fn agree(one: &Placed, other: &Placed) -> bool {
 struct Search<'a> {
     courses: &'a [&'a Course],
     occupied: &'a Occupied,
-    taken: &'a [Placed],
     /// Of each course and class of changes, how many are placed. Those called first are first: a
     /// later one can be wherever the others can't, and never the other way round.
     used: Vec<Vec<usize>>,
@@ -325,8 +368,8 @@ impl Search<'_> {
             doubts + course.refused.len()
         };
         let most = if self.courses.len() > 1 { self.courses.iter().map(all).sum() } else { 1 };
-        let others = self.placed.iter().map(|(_, placed)| placed).chain(self.taken);
-        let highest = others.map(|placed| placed.index).max().unwrap_or(0);
+        let others = self.placed.iter().map(|(_, placed)| placed.index);
+        let highest = others.max().unwrap_or(0);
         let mut indexes = Vec::new();
         let mut index = self.occupied.free_behind(at.behind.max(floor));
         while index <= limit && indexes.len() < most {
@@ -363,8 +406,9 @@ impl Search<'_> {
                 (refused.place, refused.called_us, Some(refused.ended_us))
             }
         };
-        let placed = Placed { index, place, called_us, ended_us, which };
-        let mut others = self.placed.iter().map(|(_, other)| other).chain(self.taken);
+        let limit = index;
+        let placed = Placed { index, limit, place, called_us, ended_us, which };
+        let mut others = self.placed.iter().map(|(_, other)| other);
         let is_behind = self.floor(course, which).is_some_and(|floor| floor < index);
         (is_behind && others.all(|other| agree(&placed, other))).then_some(placed)
     }
@@ -403,7 +447,15 @@ impl Search<'_> {
             Choice::Refuses { number, index } => (Which::Refused(number), index),
         };
         let placed = self.placed_at(at.course, which, index).expect("it was found to be free");
-        self.placed.push((at.course, placed));
+        let limit = match choice {
+            Choice::Pass | Choice::Writes { .. } => index,
+            Choice::Done { .. } => event.map_or(u64::MAX, Event::limit),
+            Choice::Refuses { number, .. } => {
+                let ceiling = self.courses[at.course].refused[number].ceiling;
+                event.map_or(u64::MAX, Event::limit).min(ceiling)
+            }
+        };
+        self.placed.push((at.course, Placed { limit, ..placed }));
         let at = At { behind: index, is_first: false, ..at };
         let Which::Doubt(class) = which else { return At { is_first: true, ..at } };
         self.used[at.course][class] += 1;

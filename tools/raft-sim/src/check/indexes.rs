@@ -6,13 +6,13 @@
 //! nobody knows may have any entry that is free and lies behind all that had returned before their
 //! call, or none: what is left open so is searched ([`super::explain`]).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use raft_node::model::LogId;
 
 use super::changes::{Changed, Done, Seen};
 use super::course::{Course, Doubt, Doubts, Event, Occupied, REFUSED_FOR_NOTHING, Refused, What};
-use super::explain::{BUDGET, Explained, Placed, Stuck, agree, explain};
+use super::explain::{BUDGET, Explained, Placed, Stuck, explain, fit};
 use super::history::{Asked, Change, History, Told};
 use super::plain::ToldOf;
 use super::stands::Stands;
@@ -28,9 +28,6 @@ pub(super) struct Order {
     /// The keys that it doesn't explain.
     pub(super) unexplained: BTreeSet<Key>,
 }
-
-/// How often each key, on average, may drive others out before all are explained together.
-const EVICTIONS: usize = 4;
 
 /// Checks the order, and says which it is.
 pub(super) fn check(
@@ -238,8 +235,7 @@ fn courses(
     known.map(course).collect()
 }
 
-/// Each key by itself. One that needs an entry which another has taken drives that one out, to look
-/// for another; and where that has no end, all are explained together.
+/// Each key by itself, and where their changes don't fit beside each other, all together.
 fn explain_all(
     history: &History,
     courses: &[Course],
@@ -247,30 +243,11 @@ fn explain_all(
     verdict: &mut Verdict,
 ) -> Order {
     let mut order = Order::default();
-    let mut placed: Vec<Vec<Placed>> = vec![Vec::new(); courses.len()];
-    let mut waiting: VecDeque<usize> = (0..courses.len()).collect();
-    let mut evictions_left = EVICTIONS * courses.len();
-    let mut is_contested = false;
-    while let Some(number) = waiting.pop_front() {
-        let course = &courses[number];
-        let taken: Vec<Placed> = placed.iter().flatten().copied().collect();
-        let mut result = explain(&[course], occupied, &taken);
-        if !matches!(result, Explained::By(_)) && !taken.is_empty() {
-            result = explain(&[course], occupied, &[]);
-        }
-        match result {
+    let mut placed: Vec<Placed> = Vec::new();
+    for course in courses {
+        match explain(&[course], occupied) {
             Explained::By(own) => {
-                for (other, theirs) in placed.iter_mut().enumerate() {
-                    let is_free = |one: &Placed| theirs.iter().all(|other| agree(one, other));
-                    if !own.iter().all(is_free) && evictions_left > 0 {
-                        evictions_left -= 1;
-                        theirs.clear();
-                        waiting.push_back(other);
-                    } else if !own.iter().all(is_free) {
-                        is_contested = true;
-                    }
-                }
-                placed[number] = own;
+                placed.extend(own);
                 continue;
             }
             Explained::Not(stuck) => found_stuck(history, course, &stuck, verdict),
@@ -278,25 +255,21 @@ fn explain_all(
         }
         order.unexplained.insert(course.key);
     }
-    let mut taken: Vec<Placed> = placed.into_iter().flatten().collect();
-    if is_contested {
+    let fitted = fit(placed, occupied).unwrap_or_else(|| {
         let is_open = |course: &&Course| {
             let has_choices = !course.doubts.is_empty() || !course.refused.is_empty();
             has_choices && !order.unexplained.contains(&course.key)
         };
         let open: Vec<&Course> = courses.iter().filter(is_open).collect();
-        match explain(&open, occupied, &[]) {
-            Explained::By(placed) => taken = placed,
-            result => {
-                order.unexplained.extend(open.iter().map(|course| course.key));
-                match result {
-                    Explained::Not(stuck) => found_no_room(history, &open, &stuck, verdict),
-                    _ => give_up(history, open[0].key, verdict),
-                }
-            }
+        match explain(&open, occupied) {
+            Explained::By(placed) => return placed,
+            Explained::Not(stuck) => found_no_room(history, &open, &stuck, verdict),
+            Explained::Undecided => give_up(history, open[0].key, verdict),
         }
-    }
-    order.indexes = taken.into_iter().map(|placed| (placed.place, placed.index)).collect();
+        order.unexplained.extend(open.iter().map(|course| course.key));
+        Vec::new()
+    });
+    order.indexes = fitted.into_iter().map(|placed| (placed.place, placed.index)).collect();
     order
 }
 
