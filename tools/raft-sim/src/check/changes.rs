@@ -67,6 +67,12 @@ pub(super) fn changes(history: &History, verdict: &mut Verdict) -> Vec<Changed> 
             continue;
         };
         let first = &mut changes[first];
+        first.called_us = first.called_us.min(changed.called_us);
+        if (first.key, first.change) != (key, change) {
+            let text = "one number was given to two changes";
+            verdict.found(history, Check::Numbers, Some(key), text, &[first.place, place]);
+            continue;
+        }
         match (first.done, done) {
             (Some(one), Some(other)) if (one.at, one.told) != (other.at, other.told) => {
                 let text = "one number was answered in two ways";

@@ -297,9 +297,9 @@ impl History {
         self.check_form(&mut verdict);
         let changes = changes(self, &mut verdict);
         let reads = reads(self);
-        indexes::check(self, &changes, &reads, &mut verdict);
+        let order = indexes::check(self, &changes, &reads, &mut verdict);
         sums::check(self, &changes, &reads, &mut verdict);
-        real_time::check(self, &changes, &reads, &mut verdict);
+        real_time::check(self, &changes, &reads, &order, &mut verdict);
         verdict
     }
 

@@ -77,6 +77,35 @@ pub(super) fn search(steps: &[Step], budget: u64) -> Searched {
     Search::new(steps).run(budget)
 }
 
+/// Whether these steps, one behind the other, explain the answers, and none lies outside of its
+/// time.
+pub(super) fn follows(steps: impl Iterator<Item = Step>) -> bool {
+    let mut state = None;
+    let mut last_called_us = 0;
+    for step in steps {
+        if step.ended_us.is_some_and(|ended_us| ended_us < last_called_us) {
+            return false;
+        }
+        last_called_us = last_called_us.max(step.called_us);
+        match step.what.after(state) {
+            Some(next) => state = next,
+            None => return false,
+        }
+    }
+    true
+}
+
+impl What {
+    /// The state behind it, if it may come next.
+    fn after(self, state: State) -> Option<State> {
+        match self {
+            What::Change(change, told) => model::after(state, change, told),
+            What::Perhaps(change) => model::next(state, change),
+            What::Read(sight) => model::shows(sight, state).then_some(state),
+        }
+    }
+}
+
 impl<'a> Search<'a> {
     fn new(steps: &'a [Step]) -> Search<'a> {
         let mut order: Vec<(u64, bool, usize)> = Vec::with_capacity(steps.len() * 2);
@@ -148,11 +177,7 @@ impl<'a> Search<'a> {
         if self.twins[number].is_some_and(|twin| !self.has(twin)) {
             return None;
         }
-        match self.steps[number].what {
-            What::Change(change, told) => model::after(self.state, change, told),
-            What::Perhaps(change) => model::next(self.state, change),
-            What::Read(sight) => model::shows(sight, self.state).then_some(self.state),
-        }
+        self.steps[number].what.after(self.state)
     }
 
     fn has(&self, number: usize) -> bool {

@@ -52,15 +52,18 @@ pub(super) fn check(history: &History, changes: &[Changed], reads: &[Seen], verd
 
 fn fault(counter: &Counter, sight: Sight) -> Option<String> {
     let Counter { done, doubt, times, doubtful_times, .. } = counter;
-    let (sum, version) = match sight {
-        Sight::Absent => (0, 0),
-        Sight::Present { shown: Shown::Value(Content::Number(sum)), version, .. } => {
-            (i128::from(sum), version)
-        }
-        Sight::Present { .. } => return Some("a counter holds no number".to_owned()),
+    let (shown, version) = match sight {
+        Sight::Absent => (Shown::Value(Content::Number(0)), 0),
+        Sight::Present { shown, version, .. } => (shown, version),
     };
-    if !(done + doubt.0..=done + doubt.1).contains(&sum) {
-        return Some(format!("{done} was added, and perhaps {doubt:?}; the sum is {sum}"));
+    match shown {
+        Shown::Value(Content::Number(sum)) => {
+            if !(done + doubt.0..=done + doubt.1).contains(&i128::from(sum)) {
+                return Some(format!("{done} was added, and perhaps {doubt:?}; the sum is {sum}"));
+            }
+        }
+        Shown::Value(_) => return Some("a counter holds no number".to_owned()),
+        Shown::Length(_) | Shown::Nothing => {}
     }
     if !(*times..=times + doubtful_times).contains(&version) {
         return Some(format!(

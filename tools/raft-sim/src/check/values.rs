@@ -101,7 +101,8 @@ impl Shown {
             Shown::Value(value) => value == content,
             Shown::Length(told) => match content {
                 Content::Text { length, .. } => length == told,
-                Content::Number(_) | Content::Unseen => false,
+                Content::Number(number) => number.to_string().len() as u64 == u64::from(told),
+                Content::Unseen => false,
             },
             Shown::Nothing => true,
         }

@@ -1,6 +1,8 @@
 //! The command line. The comments of these types are what `--help` prints.
 
+mod attempt;
 mod mutants;
+mod output;
 mod parse;
 mod run;
 mod shrink;
@@ -28,6 +30,9 @@ pub(crate) const FINDING: u8 = 1;
 /// The command line is wrong, or the simulator can't work here.
 pub(crate) const USAGE: u8 = 2;
 
+/// A sweep was interrupted before it had found something.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// Run whole clusters in one thread, decided by one seed.
 ///
 /// A seed is a number, or what was printed of one: a number, @, and a tag of
@@ -38,7 +43,7 @@ pub(crate) const USAGE: u8 = 2;
     version,
     max_term_width = 80,
     disable_help_subcommand = true,
-    after_help = "Exit codes:\n  0  nothing was found\n  1  a finding: something that must not be\n  2  the command line is wrong"
+    after_help = "Exit codes:\n    0  nothing was found\n    1  a finding: something that must not be\n    2  the command line is wrong\n  130  a sweep was interrupted before it found something"
 )]
 struct Cli {
     #[command(subcommand)]

@@ -6,16 +6,18 @@ use std::time::Instant;
 
 use raft_sim::mutants::{Bench, Judged, Limits, MutantError, Tools, as_json, as_text, read_all};
 
+use super::output::{complain, say, written};
 use super::{FINDING, FINE, MutantsArgs, USAGE};
 
 pub(super) fn mutants(args: &MutantsArgs) -> u8 {
     match judge(args) {
         Ok(judged) => {
-            println!("{}", if args.json { as_json(&judged) } else { as_text(&judged) });
-            if judged.iter().all(|one| one.verdict.is_found()) { FINE } else { FINDING }
+            let text = if args.json { as_json(&judged) } else { as_text(&judged) };
+            let are_found = judged.iter().all(|one| one.verdict.is_found());
+            written(say([text]), if are_found { FINE } else { FINDING })
         }
         Err(error) => {
-            eprintln!("raft-sim: {error}");
+            complain(&error.to_string());
             USAGE
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use raft_sim::world::Fault;
 
+use super::output::complain;
 use super::{FaultList, TAG};
 
 /// A seed, and the tag of the version that printed it.
@@ -18,11 +19,11 @@ impl Seed {
     /// Says so if the seed is one of another version.
     pub(crate) fn warn(&self) {
         if let Some(tag) = self.tag.as_ref().filter(|tag| *tag != TAG) {
-            eprintln!(
-                "raft-sim: seed {} was printed by version {tag}, and this is version {TAG}: what \
-                 happens may be something else",
+            complain(&format!(
+                "seed {} was printed by version {tag}, and this is version {TAG}: what happens \
+                 may be something else",
                 self.number
-            );
+            ));
         }
     }
 }

@@ -2,17 +2,23 @@
 
 use std::env;
 use std::io::{self, BufRead, BufReader, IsTerminal};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use raft_sim::world::marker_names;
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
 
-use super::run::{again, quote};
+use super::output::{complain, quote, say, written};
+use super::run::again;
 use super::worker::{Line, Told};
-use super::{FINDING, FINE, SweepArgs, TAG, USAGE, as_arguments};
+use super::{FINDING, FINE, INTERRUPTED, SweepArgs, TAG, USAGE, as_arguments};
 
 /// A seed that takes longer doesn't come to an end.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -39,6 +45,9 @@ struct Sum {
     took_ms: u64,
     markers: Vec<u64>,
     findings: Vec<(u64, String)>,
+    /// The seeds of which not everything could be decided, and how many checks of each were given
+    /// up.
+    undecided: Vec<(u64, u64)>,
 }
 
 type News = (usize, Option<Line>);
@@ -49,33 +58,51 @@ pub(super) fn sweep(args: &SweepArgs) -> u8 {
     let bar = progress(args.seeds.end - args.seeds.first);
     let (sender, news) = channel();
     let mut sum = Sum { markers: vec![0; marker_names().count()], ..Sum::default() };
+    let interrupted = Arc::new(AtomicBool::new(false));
+    if let Err(error) = flag::register(SIGINT, interrupted.clone()) {
+        complain(&format!("signals can't be waited for: {error}"));
+        return USAGE;
+    }
     let begun = Instant::now();
     let mut workers = Vec::new();
     for number in 0..jobs {
         match start(args, jobs, args.seeds.first + number, &sender, workers.len()) {
             Ok(worker) => workers.push(Some(worker)),
             Err(error) => {
-                eprintln!("raft-sim: a process can't be started: {error}");
+                complain(&format!("a process can't be started: {error}"));
                 stop(&mut workers);
                 return USAGE;
             }
         }
     }
+    let mut is_interrupted = false;
     while workers.iter().any(Option::is_some) && (args.all || sum.findings.is_empty()) {
+        if interrupted.load(Ordering::Relaxed) {
+            is_interrupted = true;
+            break;
+        }
         if let Err(error) = hear(args, jobs, &mut workers, &news, &sender, &mut sum) {
-            eprintln!("raft-sim: a process can't be started: {error}");
+            complain(&format!("a process can't be started: {error}"));
             stop(&mut workers);
             return USAGE;
         }
         bar.set_position(sum.seeds);
-        bar.set_message(format!("{} found", sum.findings.len()));
+        bar.set_message(sum.message());
     }
     stop(&mut workers);
     bar.finish_and_clear();
     sum.findings.sort();
-    let text = if args.json { sum.json() } else { sum.text(begun.elapsed(), args) };
-    println!("{text}");
-    if sum.findings.is_empty() { FINE } else { FINDING }
+    sum.undecided.sort_unstable();
+    let mut text = if args.json { sum.json() } else { sum.text(begun.elapsed(), args) };
+    if is_interrupted && !args.json {
+        text = format!("interrupted before all seeds were run\n{text}");
+    }
+    let code = match sum.findings.is_empty() {
+        false => FINDING,
+        true if is_interrupted => INTERRUPTED,
+        true => FINE,
+    };
+    written(say([text]), code)
 }
 
 /// Takes one piece of news in.
@@ -138,6 +165,8 @@ fn start(
     command.args(["worker", "--first", &first.to_string(), "--end", &args.seeds.end.to_string()]);
     command.args(["--step", &jobs.to_string()]);
     command.args(as_arguments(&args.choices.choices()));
+    // An interruption from the terminal is this process's to deal with.
+    command.process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn()?;
     let lines = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
@@ -187,6 +216,9 @@ impl Sum {
                 *sum += count;
             }
         }
+        if told.undecided > 0 {
+            self.undecided.push((seed, told.undecided));
+        }
         if let Some(finding) = told.finding {
             self.findings.push((seed, finding));
         }
@@ -220,8 +252,15 @@ impl Sum {
         for (name, _) in never {
             text += &format!("       never  {name}\n");
         }
+        for (seed, checks) in &self.undecided {
+            text += &format!("UNDECIDED seed {seed}@{TAG}: {checks} checks were given up\n");
+        }
         if self.findings.is_empty() {
-            return text + "nothing was found";
+            return text
+                + match self.undecided.is_empty() {
+                    true => "nothing was found",
+                    false => "nothing was found in what could be decided",
+                };
         }
         let choices = as_arguments(&args.choices.choices());
         for (seed, finding) in &self.findings {
@@ -230,15 +269,26 @@ impl Sum {
         text + "replay the first with: " + &again("replay", self.findings[0].0, &choices)
     }
 
+    fn message(&self) -> String {
+        match self.undecided.len() {
+            0 => format!("{} found", self.findings.len()),
+            undecided => format!("{} found, {undecided} undecided", self.findings.len()),
+        }
+    }
+
     fn json(&self) -> String {
         let finding =
             |(seed, text): &(u64, String)| format!("{{\"seed\":{seed},\"text\":{}}}", quote(text));
         let findings: Vec<String> = self.findings.iter().map(finding).collect();
+        let given_up =
+            |(seed, checks): &(u64, u64)| format!("{{\"seed\":{seed},\"checks\":{checks}}}");
+        let undecided: Vec<String> = self.undecided.iter().map(given_up).collect();
         let marker = |(name, count): (&str, &u64)| format!("{}:{count}", quote(name));
         let markers: Vec<String> = marker_names().zip(&self.markers).map(marker).collect();
         format!(
             "{{\"tag\":\"{TAG}\",\"seeds\":{},\"steps\":{},\"simulated_s\":{:.3},\"cpu_ms\":{},\
-             \"commits\":{},\"answered\":{},\"markers\":{{{}}},\"findings\":[{}]}}",
+             \"commits\":{},\"answered\":{},\"markers\":{{{}}},\"undecided\":[{}],\
+             \"findings\":[{}]}}",
             self.seeds,
             self.steps,
             self.simulated_us as f64 / 1e6,
@@ -246,6 +296,7 @@ impl Sum {
             self.commits,
             self.answered,
             markers.join(","),
+            undecided.join(","),
             findings.join(",")
         )
     }

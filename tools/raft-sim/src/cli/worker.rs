@@ -18,6 +18,8 @@ pub(super) struct Told {
     pub(super) simulated_us: u64,
     pub(super) commits: u64,
     pub(super) answered: u64,
+    /// How many checks were given up.
+    pub(super) undecided: u64,
     /// How often each marker was reached, by its number.
     pub(super) markers: Vec<(usize, u64)>,
     pub(super) finding: Option<String>,
@@ -37,7 +39,7 @@ pub(super) fn work(args: &WorkerArgs) -> u8 {
     let mut seed = args.first;
     while seed < args.end {
         tell(&format!("begins {seed}"));
-        tell_panics(move |text| tell(&format!("ended {seed} 0 0 0 0 - {}", one_line(text))));
+        tell_panics(move |text| tell(&format!("ended {seed} 0 0 0 0 0 - {}", one_line(text))));
         let scenario = Scenario::draw(seed, &choices);
         tell(&ended(&run(&scenario, false)));
         tell(&format!("took {}", cpu_milliseconds()));
@@ -49,7 +51,7 @@ pub(super) fn work(args: &WorkerArgs) -> u8 {
 /// Lets a panic be told, and ends the process.
 pub(super) fn tell_panics(tell: impl Fn(&str) + Send + Sync + 'static) {
     panic::set_hook(Box::new(move |panic| {
-        tell(&format!("FOUND a panic: {panic}"));
+        tell(&format!("a panic: {panic}"));
         std::process::exit(i32::from(super::FINDING));
     }));
 }
@@ -72,12 +74,13 @@ fn ended(outcome: &Outcome) -> String {
     }
     let finding = outcome.finding.as_ref().map(ToString::to_string).unwrap_or_default();
     format!(
-        "ended {} {} {} {} {} {} {}",
+        "ended {} {} {} {} {} {} {} {}",
         outcome.seed,
         outcome.steps,
         outcome.simulated.as_micros(),
         outcome.commits,
         outcome.answered,
+        outcome.undecided.len(),
         if markers.is_empty() { "-" } else { &markers },
         one_line(&finding)
     )
@@ -95,18 +98,19 @@ impl Line {
             "begins" => rest.parse().ok().map(Line::Begins),
             "took" => rest.parse().ok().map(Line::Took),
             "ended" => {
-                let mut words = rest.splitn(7, ' ');
+                let mut words = rest.splitn(8, ' ');
                 let mut number = || words.next()?.parse().ok();
                 let seed = number()?;
                 let (steps, simulated_us) = (number()?, number()?);
-                let (commits, answered) = (number()?, number()?);
+                let (commits, answered, undecided) = (number()?, number()?, number()?);
                 let markers = words.next()?.split(',').filter_map(|pair| {
                     let (number, count) = pair.split_once('=')?;
                     Some((number.parse().ok()?, count.parse().ok()?))
                 });
                 let markers = markers.collect();
                 let finding = words.next().filter(|text| !text.is_empty()).map(str::to_owned);
-                let told = Told { steps, simulated_us, commits, answered, markers, finding };
+                let told =
+                    Told { steps, simulated_us, commits, answered, undecided, markers, finding };
                 Some(Line::Ended(seed, told))
             }
             _ => None,
@@ -135,12 +139,13 @@ mod tests {
             simulated_us: 2,
             commits: 3,
             answered: 4,
+            undecided: 6,
             markers: vec![(0, 5), (3, 1)],
             finding: Some("two words".to_owned()),
         };
-        assert_eq!(Line::read("ended 9 1 2 3 4 0=5,3=1, two words"), Some(Line::Ended(9, told)));
+        assert_eq!(Line::read("ended 9 1 2 3 4 6 0=5,3=1, two words"), Some(Line::Ended(9, told)));
         let nothing = Told::default();
-        assert_eq!(Line::read("ended 9 0 0 0 0 - "), Some(Line::Ended(9, nothing)));
+        assert_eq!(Line::read("ended 9 0 0 0 0 0 - "), Some(Line::Ended(9, nothing)));
         assert_eq!(Line::read("something else"), None);
     }
 }

@@ -183,6 +183,7 @@ impl World {
 
     fn check_history(&mut self) {
         let verdict = self.history.check();
+        self.undecided = verdict.undecided.iter().map(ToString::to_string).collect();
         if !verdict.findings.is_empty() {
             self.found(verdict.to_string());
         }

@@ -28,6 +28,8 @@ pub struct Outcome {
     pub hash: u64,
     /// What must not be and was, if there was something.
     pub finding: Option<Finding>,
+    /// The checks of the history that were given up, a line each.
+    pub undecided: Vec<String>,
     /// How many pieces were delivered, works of disks done and timers run down.
     pub steps: u64,
     /// How much time has passed in it.

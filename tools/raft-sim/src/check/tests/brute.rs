@@ -3,10 +3,11 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::check::history::{Change, Expected, Told};
-use crate::check::model::{self, Held, State};
+use super::answers::{sight, told};
+use crate::check::history::{Change, Expected};
+use crate::check::model::{self, State};
 use crate::check::search::{Searched, Step, What, search};
-use crate::check::values::{Content, Shown, Sight};
+use crate::check::values::Content;
 
 /// Whether the steps in `rest` can follow on each other from `state`, tried one after the other.
 fn any_order(steps: &[Step], rest: &[usize], state: State) -> bool {
@@ -51,32 +52,6 @@ fn change(random: &mut StdRng) -> Change {
     }
 }
 
-fn sight(state: State) -> Sight {
-    state.map_or(Sight::Absent, |Held { content, version }| Sight::Present {
-        shown: match content {
-            Content::Unseen => Shown::Nothing,
-            content => Shown::Value(content),
-        },
-        version,
-        written: 0,
-    })
-}
-
-fn told(state: State, change: Change) -> Told {
-    let next = model::next(state, change);
-    let version = next.flatten().map_or(0, |held| held.version);
-    match (change, next) {
-        (Change::Put(_), _) => Told::Put { version },
-        (Change::Delete, _) => Told::Deleted { existed: state.is_some() },
-        (Change::Swap { .. }, Some(_)) => Told::Swapped { version },
-        (Change::Swap { .. }, None) => Told::NotSwapped(sight(state)),
-        (Change::Increment(_), Some(Some(Held { content: Content::Number(value), .. }))) => {
-            Told::Incremented { value, version }
-        }
-        (Change::Increment(_), _) => Told::NotANumber,
-    }
-}
-
 /// What a correct store does, with clients whose calls overlap; `wrong` of a hundred answers are
 /// those of another state.
 fn steps(random: &mut StdRng, count: usize, wrong: u32) -> Vec<Step> {
@@ -93,7 +68,7 @@ fn steps(random: &mut StdRng, count: usize, wrong: u32) -> Vec<Step> {
         };
         let change = change(random);
         let step = match random.random_range(0..10) {
-            0..4 => Step { called_us, ended_us, what: What::Read(sight(shown)) },
+            0..4 => Step { called_us, ended_us, what: What::Read(sight(shown, 0)) },
             4..6 => {
                 if random.random() {
                     states.push(model::next(state, change).unwrap_or(state));
@@ -102,7 +77,7 @@ fn steps(random: &mut StdRng, count: usize, wrong: u32) -> Vec<Step> {
             }
             _ => {
                 states.push(model::next(state, change).unwrap_or(state));
-                Step { called_us, ended_us, what: What::Change(change, told(shown, change)) }
+                Step { called_us, ended_us, what: What::Change(change, told(shown, change, 0)) }
             }
         };
         steps.push(step);

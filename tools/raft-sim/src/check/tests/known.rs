@@ -1,90 +1,10 @@
 //! Histories written out by hand.
 
-use raft_node::kv::{Answer, Expected, Found, Item, Operation, PageItem, Scan, SessionId};
+use raft_node::kv::{Answer, Expected, Found, Operation, PageItem, Scan, SessionId};
 use raft_node::model::{Index, LogId, LogTime, Term};
 
-use crate::check::{Call, Check, Freshness, History, Number, Request, Verdict};
-
-/// Writes a history down in few words. Keys are `k` unless they are named.
-#[derive(Default)]
-struct Story(History);
-
-fn entry(index: u64) -> LogId {
-    LogId::new(Term(1), Index(index))
-}
-
-fn item(value: &[u8], version: u64, index: u64) -> Item<'_> {
-    Item { value, version, mod_index: Index(index) }
-}
-
-impl Story {
-    fn change(&mut self, time_us: u64, client: u32, operation: Operation<'_>) -> Call {
-        self.0.call(time_us, client, Request::Change { operation, number: None })
-    }
-
-    fn put(&mut self, from: u64, to: u64, value: &str, version: u64, index: u64) {
-        let call = self.perhaps(from, value);
-        self.0.done(call, to, entry(index), &Answer::Put { version });
-    }
-
-    /// A put of which nobody hears.
-    fn perhaps(&mut self, from: u64, value: &str) -> Call {
-        self.change(from, 1, Operation::Put { key: b"k", value: value.as_bytes() })
-    }
-
-    fn delete(&mut self, from: u64, to: u64, existed: bool, index: u64) {
-        let call = self.change(from, 3, Operation::Delete { key: b"k" });
-        self.0.done(call, to, entry(index), &Answer::Deleted { existed });
-    }
-
-    fn add(&mut self, from: u64, to: u64, value: i64, version: u64, index: u64) {
-        let call = self.change(from, 4, Operation::Increment { key: b"k", by: 1 });
-        self.0.done(call, to, entry(index), &Answer::Incremented { value, version });
-    }
-
-    fn get(&mut self, from: u64, to: u64, item: Option<Item<'_>>, index: u64) {
-        self.get_as(Freshness::Fresh, from, to, item, index);
-    }
-
-    fn get_as(
-        &mut self,
-        freshness: Freshness,
-        from: u64,
-        to: u64,
-        item: Option<Item<'_>>,
-        index: u64,
-    ) {
-        let call = self.0.call(from, 2, Request::Get { keys: &[b"k"], freshness });
-        self.0.seen(call, to, Index(index), &Answer::Values(vec![item]));
-    }
-
-    fn contents(&mut self, time_us: u64, index: u64, items: &[(&str, Item<'_>)]) {
-        let items = items.iter().map(|(key, item)| (key.as_bytes(), *item));
-        self.0.contents(time_us, Index(index), items);
-    }
-
-    fn verdict(&self) -> Verdict {
-        self.0.check()
-    }
-
-    fn is_legal(&self) {
-        let verdict = self.verdict();
-        assert!(verdict.is_legal(), "{verdict}");
-    }
-
-    /// Both the order of the indexes and real time alone show that it is wrong.
-    fn is_found_twice(&self) {
-        let verdict = self.verdict();
-        for check in [Check::Indexes, Check::RealTime] {
-            assert!(verdict.findings.iter().any(|found| found.check == check), "{verdict}");
-        }
-    }
-
-    fn is_found_by(&self, check: Check) {
-        let verdict = self.verdict();
-        assert!(verdict.findings.iter().any(|found| found.check == check), "{verdict}");
-    }
-}
+use super::story::{Story, entry, item};
+use crate::check::{Check, Freshness, Number, Request};
 
 #[test]
 fn nothing_is_legal() {
@@ -151,32 +71,6 @@ fn a_write_that_comes_back_after_it_was_replaced_is_found() {
     story.put(30, 40, "b", 2, 6);
     story.get(50, 60, Some(item(b"a", 3, 7)), 7);
     story.is_found_twice();
-}
-
-#[test]
-fn a_write_in_doubt_may_be_seen_late_or_never_but_not_before_it_was_asked_for() {
-    let mut story = Story::default();
-    story.perhaps(10, "a");
-    story.get(20, 30, None, 4);
-    story.get(40, 50, Some(item(b"a", 1, 5)), 5);
-    story.is_legal();
-    let mut story = Story::default();
-    story.perhaps(10, "a");
-    story.contents(60, 4, &[]);
-    story.is_legal();
-    let mut story = Story::default();
-    story.get(20, 30, Some(item(b"a", 1, 5)), 5);
-    story.perhaps(40, "a");
-    story.is_found_twice();
-}
-
-#[test]
-fn a_write_in_doubt_that_is_done_twice_is_found() {
-    let mut story = Story::default();
-    story.perhaps(10, "a");
-    story.get(20, 30, Some(item(b"a", 1, 5)), 5);
-    story.put(40, 50, "b", 3, 7);
-    story.is_found_by(Check::RealTime);
 }
 
 #[test]
@@ -257,17 +151,6 @@ fn a_swap_tells_what_it_found_and_happens_only_where_that_was_expected() {
 }
 
 #[test]
-fn a_write_that_only_a_failed_swap_saw_counts_as_seen() {
-    let swap = Operation::CompareAndSwap { key: b"k", expected: Expected::Absent, value: b"b" };
-    let mut story = Story::default();
-    story.perhaps(10, "a");
-    let call = story.change(30, 2, swap);
-    let found = Found::Value(item(b"a", 1, 5));
-    story.0.done(call, 40, entry(6), &Answer::NotSwapped(found));
-    story.is_legal();
-}
-
-#[test]
 fn one_number_has_one_answer() {
     let number = |number| {
         let session = SessionId { name: b"s", opened_at: LogTime(1) };
@@ -345,4 +228,96 @@ fn a_finding_tells_a_person_what_can_not_be() {
     for part in ["key \"k\"", "client 1, 0.000010 s to 0.000020 s: put \"k\" \"a\"", "absent"] {
         assert!(text.contains(part), "{text}");
     }
+}
+
+#[test]
+fn an_entry_of_an_earlier_term_behind_one_of_a_later_is_found() {
+    let mut story = Story::default();
+    let call = story.perhaps(10, "a");
+    story.0.done(call, 20, LogId::new(Term(3), Index(5)), &Answer::Put { version: 1 });
+    let call = story.perhaps(30, "b");
+    story.0.done(call, 40, LogId::new(Term(2), Index(6)), &Answer::Put { version: 2 });
+    story.is_found_by(Check::Indexes);
+}
+
+#[test]
+fn changes_without_effect_have_entries_of_their_own() {
+    let mut story = Story::default();
+    story.delete(10, 20, false, 5);
+    story.delete(10, 20, false, 5);
+    story.is_found_by(Check::Indexes);
+    let mut story = Story::default();
+    story.delete(10, 20, false, 5);
+    story.perhaps(10, "a");
+    story.get(10, 20, Some(item(b"a", 1, 5)), 5);
+    story.is_found_by(Check::Indexes);
+}
+
+#[test]
+fn index_zero_is_no_entry() {
+    let mut story = Story::default();
+    story.put(10, 20, "a", 1, 0);
+    story.is_found_by(Check::Indexes);
+    let mut story = Story::default();
+    story.perhaps(10, "a");
+    story.get(10, 20, Some(item(b"a", 1, 0)), 5);
+    story.is_found_by(Check::Indexes);
+}
+
+#[test]
+fn what_a_stale_read_has_shown_is_there_for_all_that_is_called_later() {
+    let story = |called_us| {
+        let mut story = Story::default();
+        story.get_as(Freshness::Stale, 10, 20, None, 6);
+        story.put(called_us, 40, "a", 1, 5);
+        story
+    };
+    story(30).is_found_by(Check::Indexes);
+    let mut story = Story::default();
+    story.get_as(Freshness::Stale, 10, 20, None, 6);
+    story.get(30, 40, None, 5);
+    story.is_found_by(Check::Indexes);
+}
+
+#[test]
+fn a_swap_that_found_what_it_expected_happens() {
+    let swap =
+        Operation::CompareAndSwap { key: b"k", expected: Expected::Value(b"a"), value: b"b" };
+    let mut story = Story::default();
+    story.put(10, 20, "a", 1, 5);
+    let call = story.change(30, 2, swap);
+    let found = Found::Value(item(b"a", 1, 5));
+    story.0.done(call, 40, entry(6), &Answer::NotSwapped(found));
+    story.is_found_twice();
+}
+
+#[test]
+fn a_number_is_for_one_change() {
+    let mut story = Story::default();
+    for value in [b"a", b"b"] {
+        let session = SessionId { name: b"s", opened_at: LogTime(1) };
+        let number = Some(Number { session, number: 1 });
+        let operation = Operation::Put { key: b"k", value };
+        let call = story.0.call(10, 1, Request::Change { operation, number });
+        story.0.done(call, 20, entry(5), &Answer::Put { version: 1 });
+    }
+    story.is_found_by(Check::Numbers);
+}
+
+#[test]
+fn a_number_too_long_to_be_told_has_the_length_of_its_text() {
+    let story = |length| {
+        let mut story = Story::default();
+        let put = Operation::Put { key: b"k", value: b"1234" };
+        let call = story.change(10, 1, put);
+        story.0.done(call, 20, entry(5), &Answer::Put { version: 1 });
+        let expected = Expected::Absent;
+        let swap = Operation::CompareAndSwap { key: b"k", expected, value: b"b" };
+        let call = story.change(30, 2, swap);
+        let found = Found::Longer { length, version: 1, mod_index: Index(5) };
+        story.0.done(call, 40, entry(6), &Answer::NotSwapped(found));
+        story
+    };
+    story(4).is_legal();
+    story(3).is_found_by(Check::Indexes);
 }
