@@ -18,7 +18,6 @@ mod queue;
 mod random;
 mod scenario;
 mod trace;
-mod transit;
 mod votes;
 
 use std::cell::RefCell;
