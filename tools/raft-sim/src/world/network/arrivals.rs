@@ -33,6 +33,10 @@ impl Network {
         let Some(connection) = &mut self.connections[number] else { return };
         let (from, to) = (connection.ends[0].party, connection.ends[1].party);
         let Party::Host(machine) = to else { return };
+        // Whoever has the address now.
+        let machine = self.homes[machine];
+        connection.ends[1].party = Party::Host(machine);
+        let to = Party::Host(machine);
         if !self.passes(from, to) || !self.passes(to, from) {
             self.transits.push((self.now + 1_000_000_000, Transit::Call(number)));
             return;

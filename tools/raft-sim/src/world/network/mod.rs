@@ -13,7 +13,10 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
+use raft_node::wire;
+
 pub(crate) use self::transit::{Party, Transit, Wake, Weather};
+use super::ear::Place;
 use super::random::Random;
 
 /// How long until what was lost is sent again, at first and at most.
@@ -34,6 +37,8 @@ struct End {
     error: Option<ErrorKind>,
     /// How long its bytes may stay unacknowledged.
     patience: u64,
+    /// Who its owner has said to be.
+    said: Option<Box<wire::Party>>,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +77,8 @@ pub(crate) struct Machine {
     pub(crate) is_walled: bool,
     /// The process that runs, or ran last.
     pub(crate) epoch: u64,
+    /// Which node it runs, counted from 0.
+    pub(crate) node: usize,
     backlog: VecDeque<usize>,
 }
 
@@ -81,6 +88,8 @@ pub(crate) struct Network {
     pub(crate) now: u64,
     pub(crate) weather: Weather,
     pub(crate) machines: Vec<Machine>,
+    /// Which machine has the address of each.
+    pub(crate) homes: Vec<usize>,
     connections: Vec<Option<Box<Connection>>>,
     /// How many reasons there are that nothing goes from one machine to another.
     cuts: Vec<u32>,
@@ -95,7 +104,8 @@ impl Network {
         Network {
             now: 0,
             weather,
-            machines: (0..machines).map(|_| Machine::default()).collect(),
+            machines: (0..machines).map(|node| Machine { node, ..Machine::default() }).collect(),
+            homes: (0..machines).collect(),
             connections: Vec::new(),
             cuts: vec![0; machines * machines],
             random,
@@ -177,6 +187,32 @@ impl Network {
             self.fail(number, 1 - first, ErrorKind::ConnectionReset);
         }
         Some((parties[0], parties[1]))
+    }
+
+    /// The owner of an end says who it is.
+    pub(crate) fn greets(&mut self, place: Place, party: Box<wire::Party>) {
+        if let Some(connection) = &mut self.connections[place.connection] {
+            connection.ends[place.end].said = Some(party);
+        }
+    }
+
+    /// Who is at the other end of the latest connection of a machine that it has called, or by
+    /// which it was, at the address of `other`, and as whom.
+    pub(crate) fn greeted(
+        &self,
+        machine: usize,
+        other: usize,
+        is_called: bool,
+    ) -> Option<(usize, Box<wire::Party>)> {
+        let (here, there) = if is_called { (0, 1) } else { (1, 0) };
+        self.connections.iter().rev().flatten().find_map(|connection| {
+            let Party::Host(peer) = connection.ends[there].party else { return None };
+            // Who was called by its address may have been called at another machine's.
+            let is_meant = peer == other || is_called && self.machines[peer].node == other;
+            let is_it = connection.ends[here].party == Party::Host(machine) && is_meant;
+            let said = connection.ends[there].said.as_ref().filter(|_| is_it)?;
+            Some((peer, said.clone()))
+        })
     }
 
     /// The process on a machine is gone: nobody accepts what waits.
