@@ -322,6 +322,18 @@ pub enum Event {
     },
 }
 
+/// How many bytes of encoded entries are in memory. Those that are neither unpersisted nor
+/// unapplied stay as long as [`Config::recent_bytes`] allows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Memory {
+    /// All of them.
+    pub bytes: u64,
+    /// Those that aren't durable here; [`Config::max_unpersisted_bytes`] bounds them.
+    pub unpersisted_bytes: u64,
+    /// Those that aren't applied here.
+    pub unapplied_bytes: u64,
+}
+
 /// What a leader knows of another member.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PeerStatus {

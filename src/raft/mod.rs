@@ -27,5 +27,6 @@ mod view;
 pub use self::core::Raft;
 pub use self::invariants::Marks;
 pub use self::io::{
-    Config, Event, Input, Output, PeerStatus, Refusal, Restored, RoleKind, Status, Token, Write,
+    Config, Event, Input, Memory, Output, PeerStatus, Refusal, Restored, RoleKind, Status, Token,
+    Write,
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::core::{Raft, Role};
-use super::io::{PeerStatus, Status};
+use super::io::{Memory, PeerStatus, Status};
 use crate::model::{Configuration, Index, LogId, LogTime, Member, Term, TermRun};
 
 impl Raft {
@@ -86,6 +86,16 @@ impl Raft {
     #[must_use]
     pub fn is_undecided(&self) -> bool {
         self.commit <= Index(1) && self.log.holds_only_elections()
+    }
+
+    /// How many bytes of entries are in memory, and why.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        Memory {
+            bytes: self.log.bytes_in_memory(),
+            unpersisted_bytes: self.log.bytes_above(self.gates.durable_index()),
+            unapplied_bytes: self.log.bytes_above(self.applied),
+        }
     }
 
     /// The time that an entry made now would carry.

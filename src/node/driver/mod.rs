@@ -50,7 +50,7 @@ use crate::wire::Request;
 
 pub use self::clients::ClientId;
 pub use self::requests::Limits;
-pub use self::status::About;
+pub use self::status::{About, Waiting};
 
 /// What happens to the driver.
 #[derive(Debug)]

@@ -175,7 +175,7 @@ impl SimulatedDisk {
     }
 
     /// A file vanishes, for good. No process uses it.
-    pub fn remove(&self, path: &Path) -> io::Result<()> {
+    pub fn vanish(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         let (directory, name) = state.place(path)?;
         let directory = &mut state.directories[directory as usize];

@@ -100,7 +100,7 @@ impl HostDisk {
             files.iter().filter(|path| is_segment(path)).cloned().collect();
         let some = if random.permille(700) { &segments } else { &files };
         let path = random.pick(some)?;
-        self.disk.remove(path).ok().map(|()| path.clone())
+        self.disk.vanish(path).ok().map(|()| path.clone())
     }
 
     /// How many writes to segments went astray since this was asked last.

@@ -67,3 +67,69 @@ impl Door {
         lost.then(|| format!("{said}, is let in where {known:?} is known"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use raft_node::model::{ClusterId, Epoch, Incarnation, LogId, NodeId};
+    use raft_node::wire::VersionRange;
+
+    use super::*;
+
+    fn member() -> Member {
+        Member { id: NodeId::new(3).unwrap(), incarnation: Incarnation(9) }
+    }
+
+    fn party(boot: u64, start: u64, term: u64, last: u64) -> Party {
+        Party {
+            protocol: VersionRange { lowest: 1, highest: 1 },
+            features: VersionRange { lowest: 1, highest: 1 },
+            cluster: Some(ClusterId(7)),
+            epoch: Epoch::default(),
+            member: Some(member()),
+            boot: Boot(boot),
+            start: StartNumber(start),
+            term: Term(term),
+            last: LogId::new(Term(term), Index(last)),
+            nodes_hash: 0,
+            cluster_name: String::new(),
+            address: String::new(),
+        }
+    }
+
+    /// A door that was told: start 4 had entry 20 in term 5, where 10 was committed.
+    fn told() -> Door {
+        let mut door = Door::default();
+        let level = PeerLevel { member: member(), matched: Index(20), boot: Boot(4) };
+        door.learn(Term(5), Index(10), &[level]);
+        door
+    }
+
+    #[test]
+    fn whoever_comes_with_less_than_was_told_must_not_be_let_in() {
+        let is_told = |boot, term, last| told().lets_in(&party(boot, 1, term, last)).is_some();
+        assert!(is_told(3, 5, 20), "an earlier start");
+        assert!(is_told(5, 4, 20), "an earlier term");
+        assert!(is_told(5, 5, 19), "a shorter log in that term");
+        assert!(is_told(5, 6, 9), "less than was committed");
+        assert!(!is_told(5, 6, 10), "what wasn't committed may have been replaced");
+        assert!(!is_told(4, 5, 0), "what was told of a start may overtake its hello");
+    }
+
+    #[test]
+    fn another_start_under_the_same_boot_or_an_earlier_one_must_not_be_let_in() {
+        let mut door = Door::default();
+        assert_eq!(door.lets_in(&party(2, 77, 1, 1)), None);
+        assert_eq!(door.lets_in(&party(2, 77, 1, 1)), None);
+        assert_eq!(door.lets_in(&party(3, 78, 1, 1)), None);
+        assert!(door.lets_in(&party(3, 79, 1, 1)).is_some());
+        assert!(door.lets_in(&party(2, 77, 1, 1)).is_some());
+    }
+
+    #[test]
+    fn nothing_is_taken_from_a_leader_that_has_committed_nothing() {
+        let mut door = Door::default();
+        let level = PeerLevel { member: member(), matched: Index(20), boot: Boot(4) };
+        door.learn(Term(5), Index(1), &[level]);
+        assert_eq!(door.lets_in(&party(1, 1, 1, 1)), None);
+    }
+}

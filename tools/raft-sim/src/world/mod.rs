@@ -21,6 +21,7 @@ mod outside;
 mod process;
 mod promises;
 mod queue;
+mod queues;
 mod random;
 mod scenario;
 mod trace;
@@ -146,13 +147,23 @@ impl World {
             world.queue.push(at, Event::Client { client, look: 0 });
         }
         if scenario.has(Fault::Walls) {
-            let machine = world.random.below(scenario.nodes as u64) as usize;
+            let machine = world.walled();
             world.network.borrow_mut().machines[machine].is_walled = true;
             world.note(Some(machine), || "can't be called by the others".to_owned());
         }
         world.queue.push(scenario.time.as_nanos() as u64, Event::Heal);
         world.plan_fault();
         world
+    }
+
+    /// Which machine can't be called.
+    fn walled(&mut self) -> usize {
+        let machine = self.random.below(self.scenario.nodes as u64) as usize;
+        // Who can't be called turns a copy away only where it calls itself, and then nobody tells
+        // the copy why. So it must be one of those that aren't needed for that.
+        let may_forget = [Fault::Backups, Fault::Clones, Fault::Misdirects];
+        let has_copies = may_forget.iter().any(|fault| self.scenario.has(*fault));
+        self.faults.draw_victim().filter(|_| has_copies).unwrap_or(machine)
     }
 
     fn live(&mut self) {

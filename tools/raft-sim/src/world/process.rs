@@ -294,6 +294,7 @@ impl World {
         }
         let result = result.and_then(|()| self.check_heard(machine, &heard));
         let result = result.and_then(|()| self.check_doors(machine, &heard));
+        let result = result.and_then(|()| self.check_queues(machine));
         if let Err(text) = result {
             self.found(format!("node {}: {text}", machine + 1));
         }
