@@ -3,10 +3,13 @@
 
 use raft_node::model::Index;
 
-use super::World;
 use super::host::State;
-use super::journal;
 use super::process::Death;
+use super::queue::Event;
+use super::{Fault, World, journal};
+
+/// How long a write is the last one, as a rule, in nanoseconds.
+const LAST_WRITE: u64 = 5_000_000;
 
 impl World {
     /// A machine whose disk may be damaged. Before there is a cluster all nodes are needed.
@@ -33,6 +36,22 @@ impl World {
         let Some(path) = self.hosts[machine].disk.misdirect(random) else { return };
         self.hosts[machine].may_end = true;
         self.note(Some(machine), || format!("will write astray in {}", path.display()));
+    }
+
+    /// If the last write went astray, the process is killed soon in half of the cases: nothing
+    /// behind it then says that it was durable.
+    pub(super) fn note_astray(&mut self, machine: usize) {
+        if !self.scenario.has(Fault::Misdirects) {
+            return;
+        }
+        let host = &mut self.hosts[machine];
+        let astray = host.disk.take_astray();
+        host.astray += astray;
+        if astray > 0 && self.faults.random().permille(500) {
+            let at = self.now + self.faults.random().below(LAST_WRITE);
+            let epoch = self.hosts[machine].epoch;
+            self.queue.push(at, Event::Kill { machine, epoch, death: Death::Killed });
+        }
     }
 
     /// A file is gone when the node is started the next time.

@@ -231,6 +231,8 @@ fn level(field: &[u8]) -> Option<PeerLevel> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use bytes::{Bytes, BytesMut};
     use raft_node::model::{AppendReply, Body, Round};
     use raft_node::wire::{encode_done, encode_goodbye, encode_message};
@@ -294,7 +296,7 @@ mod tests {
         let mut ear = Ear::of_told(PLACE);
         ear.hear(&stream);
         let told = Heard::Levels { term: Term(4), commit: Index(6), levels };
-        assert_eq!(journal::take_heard(), [told.clone()]);
+        assert_eq!(journal::take_heard(), slice::from_ref(&told));
         let said = Heard::Said { to: 1, term: Term(4), what: Said::Nothing };
         heard_in_any_pieces(&stream.freeze(), Other::Node(1), &[told, said]);
     }

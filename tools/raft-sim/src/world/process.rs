@@ -238,6 +238,7 @@ impl World {
             Report::Log(Err(error), _) if error.class() == ErrorClass::NoSpace => Done::NoRoom,
             _ => Done::Unknown,
         });
+        self.note_astray(machine);
         if let Report::Log(Ok(report), _) = &report
             && let LogDone::Written { rotated, .. } = report.done
         {
