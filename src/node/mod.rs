@@ -27,7 +27,7 @@ pub use connection::ConnectionId;
 pub use exit::Exit;
 pub use opening::{Formed, Store, Unfounded, open_on};
 pub use outside::{FileThreadWorker, LogWorker, Outside, Readiness, Report, Workers};
-pub use server::Server;
+pub use server::{Server, Unsent};
 pub use start::{Banner, Start, run};
 
 /// A second signal so soon after the first is the same request: whoever signals a process and

@@ -32,4 +32,4 @@ pub use self::core::Raft;
 pub use self::event::Event;
 pub use self::invariants::Marks;
 pub use self::io::{Config, Input, Output, Refusal, Restored, RoleKind, Token, Write};
-pub use self::status::{PeerStatus, Status};
+pub use self::status::{Memory, PeerStatus, Status};

@@ -7,6 +7,19 @@ use super::io::RoleKind;
 use super::progress::Progress;
 use crate::model::{Configuration, Index, LogId, LogTime, Member, SnapshotId, Term, TermRun, Time};
 
+/// How many bytes of encoded entries are in memory. Those that are neither unpersisted nor
+/// unapplied stay as long as [`Config::recent_bytes`](super::Config::recent_bytes) allows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Memory {
+    /// All of them.
+    pub bytes: u64,
+    /// Those that aren't durable here;
+    /// [`Config::max_unpersisted_bytes`](super::Config::max_unpersisted_bytes) bounds them.
+    pub unpersisted_bytes: u64,
+    /// Those that aren't applied here.
+    pub unapplied_bytes: u64,
+}
+
 /// What a leader knows of another member.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PeerStatus {
@@ -154,6 +167,16 @@ impl Raft {
     #[must_use]
     pub fn is_undecided(&self) -> bool {
         self.commit <= Index(1) && self.log.holds_only_elections()
+    }
+
+    /// How many bytes of entries are in memory, and why.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        Memory {
+            bytes: self.log.bytes_in_memory(),
+            unpersisted_bytes: self.log.bytes_above(self.gates.durable_index()),
+            unapplied_bytes: self.log.bytes_above(self.applied),
+        }
     }
 
     /// The time that an entry made now would carry.

@@ -57,7 +57,7 @@ use crate::wire::{KeptSnapshot, Request};
 pub use self::clients::ClientId;
 pub use self::requests::Limits;
 pub use self::snapshots::SnapshotRules;
-pub use self::status::About;
+pub use self::status::{About, Waiting};
 
 /// What happens to the driver.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use crate::model::{Batch, Index, Span};
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     batches: VecDeque<Batch>,
+    bytes: usize,
 }
 
 impl Recent {
@@ -19,7 +20,12 @@ impl Recent {
         if let Some(last) = self.batches.back() {
             assert!(last.last().index.next() == batch.first().index, "entries without a gap");
         }
-        self.batches.push_back(batch);
+        self.push(batch);
+    }
+
+    /// How many bytes of entries there are.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Drops the entries up to `index`.
@@ -27,6 +33,7 @@ impl Recent {
         while let Some(first) = self.batches.front()
             && first.last().index <= index
         {
+            self.bytes -= first.bytes_len();
             self.batches.pop_front();
         }
     }
@@ -56,16 +63,20 @@ impl Recent {
             .filter_map(move |batch| batch.slice(span.first, span.last))
     }
 
+    fn push(&mut self, batch: Batch) {
+        self.bytes += batch.bytes_len();
+        self.batches.push_back(batch);
+    }
+
     /// Drops the entries above `keep`.
     fn cut(&mut self, keep: Index) {
         while let Some(last) = self.batches.pop_back() {
+            self.bytes -= last.bytes_len();
             if last.last().index <= keep {
-                self.batches.push_back(last);
-                return;
+                return self.push(last);
             }
             if let Some(kept) = last.slice(last.first().index, keep) {
-                self.batches.push_back(kept);
-                return;
+                return self.push(kept);
             }
         }
     }
@@ -110,6 +121,21 @@ mod tests {
         recent.extend(Index(3), batch(1, 4..=8));
         recent.extend(Index(5), batch(3, 6..=7));
         assert_eq!(held(&recent, 1, 99), [(1, 3, 1), (4, 5, 1), (6, 7, 3)]);
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_entries_that_are_there() {
+        let mut recent = Recent::default();
+        let entry = batch(1, 1..=1).bytes_len();
+        recent.extend(Index(0), batch(1, 1..=3));
+        recent.extend(Index(3), batch(1, 4..=8));
+        assert_eq!(recent.bytes(), 8 * entry);
+        recent.extend(Index(5), batch(3, 6..=7));
+        assert_eq!(recent.bytes(), 7 * entry);
+        recent.release(Index(4));
+        assert_eq!(recent.bytes(), 4 * entry);
+        recent.extend(Index(3), batch(4, 4..=4));
+        assert_eq!(recent.bytes(), entry);
     }
 
     #[test]

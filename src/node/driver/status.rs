@@ -38,6 +38,21 @@ pub struct About {
     pub segments: u32,
 }
 
+/// What waits in a node for its disk, for a quorum or for its clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Waiting {
+    /// Bytes of entries in memory, those included that aren't needed any more but for members
+    /// that are a little behind.
+    pub entry_bytes: usize,
+    /// Commands whose end isn't known yet and somebody waits for.
+    pub proposals: usize,
+    /// Queries that aren't answered.
+    pub queries: usize,
+    /// Bytes of those queries, and of those that wait until their clients take what was
+    /// answered.
+    pub query_bytes: usize,
+}
+
 /// What changes and isn't known elsewhere.
 #[derive(Debug)]
 pub(super) struct Facts {
@@ -82,6 +97,17 @@ impl Facts {
 }
 
 impl Driver {
+    /// What waits in this node.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        Waiting {
+            entry_bytes: self.recent.bytes(),
+            proposals: self.proposals.pending(),
+            queries: self.reads.unanswered(),
+            query_bytes: self.reads.bytes() + self.clients.parked_bytes(),
+        }
+    }
+
     pub(super) fn status(&self) -> StatusReply {
         let core = self.raft.status();
         let (snapshot, snapshot_time) = self.newest_snapshot();

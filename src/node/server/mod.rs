@@ -16,6 +16,8 @@ mod reading;
 mod serving;
 mod writing;
 
+pub use self::writing::Unsent;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::time::Duration;

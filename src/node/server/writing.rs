@@ -10,7 +10,27 @@ use crate::node::connection::{ConnectionId, Stage};
 use crate::node::driver::DriverInput;
 use crate::node::outside::Outside;
 
+/// What waits to be written to a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unsent {
+    /// Whether another node is at the other end, not a client or somebody unknown.
+    pub is_node: bool,
+    /// Bytes that go before all entries.
+    pub urgent_bytes: usize,
+    /// Bytes of entries, and of what stands before them.
+    pub entry_bytes: usize,
+}
+
 impl<O: Outside> Server<O> {
+    /// What waits to be written, for each connection.
+    pub fn unsent(&self) -> impl Iterator<Item = Unsent> {
+        self.state.connections.values().map(|connection| Unsent {
+            is_node: connection.stage.is_node(),
+            urgent_bytes: connection.out.urgent_bytes(),
+            entry_bytes: connection.out.bulk_bytes(),
+        })
+    }
+
     /// Queues whole frames for a connection, before all entries.
     pub(super) fn send(&mut self, id: ConnectionId, frames: Bytes) {
         let Some(connection) = self.state.connections.get_mut(&id) else { return };

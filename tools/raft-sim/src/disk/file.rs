@@ -227,7 +227,11 @@ impl FileState {
     }
 
     pub(super) fn has_unsynced(&self) -> bool {
-        !self.lengths.is_empty() || self.dirty.iter().any(|at| self.pages[*at as usize].dirty != 0)
+        !self.lengths.is_empty() || self.has_dirty_pages()
+    }
+
+    pub(super) fn has_dirty_pages(&self) -> bool {
+        self.dirty.iter().any(|at| self.pages[*at as usize].dirty != 0)
     }
 
     /// Whether the device holds in a range of bytes what was reported as durable.

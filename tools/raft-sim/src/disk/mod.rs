@@ -164,6 +164,44 @@ impl SimulatedDisk {
         SimulatedDisk { state: Arc::new(Mutex::new(copy)) }
     }
 
+    /// The disk has the files of `copy` from now on, in place of its own. No process uses it.
+    pub fn put_back(&self, copy: &SimulatedDisk) {
+        self.wipe();
+        let copy = copy.state().clone();
+        let mut state = self.state();
+        state.files = copy.files;
+        state.free_files = copy.free_files;
+        state.directories = copy.directories;
+    }
+
+    /// A file vanishes, for good. No process uses it.
+    pub fn vanish(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let (directory, name) = state.place(path)?;
+        let directory = &mut state.directories[directory as usize];
+        directory.names.remove(&name).ok_or(io::ErrorKind::NotFound)?;
+        directory.durable.remove(&name);
+        for change in &mut directory.pending {
+            change.sets.retain(|(changed, _)| *changed != name);
+        }
+        state.collect();
+        Ok(())
+    }
+
+    /// A file, if there is one, of which programs see bytes that the device doesn't have for all
+    /// that was reported. `is_meant` is asked for the names that count.
+    #[must_use]
+    pub fn unsynced(&self, is_meant: impl Fn(&str) -> bool) -> Option<PathBuf> {
+        let state = self.state();
+        let directories = state.directories.iter().filter(|directory| directory.exists);
+        let mut named = directories
+            .flat_map(|one| one.names.iter().map(move |(name, file)| (&one.path, name, *file)));
+        let found = named.find(|(_, name, file)| {
+            is_meant(name) && state.files[*file as usize].has_dirty_pages()
+        });
+        found.map(|(directory, name, _)| directory.join(name))
+    }
+
     /// Flips a bit on the device, in the byte at `offset` of a file.
     pub fn rot(&self, path: &Path, offset: u64, bit: u8) -> io::Result<()> {
         let mut state = self.state();

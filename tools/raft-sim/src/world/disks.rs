@@ -1,11 +1,11 @@
 //! The disk of a machine, and what a seed lets go wrong with it.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::random::Random;
 use super::scenario::{Fault, Scenario};
-use crate::disk::{DiskFaults, DiskMark, SimulatedDisk, Span};
+use crate::disk::{DamageKind, DiskFaults, DiskMark, SimulatedDisk, Span};
 
 /// A disk, in the world's time.
 pub(crate) struct HostDisk {
@@ -74,6 +74,44 @@ impl HostDisk {
         self.disk.wipe();
     }
 
+    /// A copy of all its files at this time.
+    pub(crate) fn copy(&self, now: u64, seed: u64) -> SimulatedDisk {
+        self.disk.clone_files(now / 1000, seed)
+    }
+
+    /// It has these files from now on. No process uses it.
+    pub(crate) fn put_back(&self, copy: &SimulatedDisk) {
+        self.disk.put_back(copy);
+    }
+
+    /// Lets the next write to some file land elsewhere: half of the time to the segment that was
+    /// begun last.
+    pub(crate) fn misdirect(&self, random: &mut Random) -> Option<PathBuf> {
+        let files: Vec<PathBuf> = self.disk.files().into_iter().map(|(path, _)| path).collect();
+        let newest = files.iter().filter(|path| is_segment(path)).max();
+        let path = newest.filter(|_| random.permille(500)).or_else(|| random.pick(&files))?;
+        self.disk.misdirect_next(path).ok().map(|()| path.clone())
+    }
+
+    /// Some file is gone. No process uses it.
+    pub(crate) fn lose_file(&self, random: &mut Random) -> Option<PathBuf> {
+        let files: Vec<PathBuf> = self.disk.files().into_iter().map(|(path, _)| path).collect();
+        let segments: Vec<PathBuf> =
+            files.iter().filter(|path| is_segment(path)).cloned().collect();
+        let some = if random.permille(700) { &segments } else { &files };
+        let path = random.pick(some)?;
+        self.disk.vanish(path).ok().map(|()| path.clone())
+    }
+
+    /// How many writes to segments went astray since this was asked last.
+    pub(crate) fn take_astray(&self) -> usize {
+        let astray = self.disk.take_damage().into_iter().filter(|damage| {
+            damage.kind == DamageKind::Unwritten
+                && damage.path.as_ref().is_none_or(|path| is_segment(path))
+        });
+        astray.count()
+    }
+
     pub(crate) fn stall(&self, until: u64) {
         self.disk.stall_until(until / 1000);
     }
@@ -82,7 +120,6 @@ impl HostDisk {
     /// that it was durable: where a log ends, rot can't be told from what a crash has left.
     pub(crate) fn rot(&self, random: &mut Random) -> Option<PathBuf> {
         let mut files = self.disk.files();
-        let is_segment = |path: &PathBuf| path.extension().is_some_and(|name| name == "seg");
         let newest = files.iter().map(|(path, _)| path).filter(|path| is_segment(path)).max();
         let newest = newest.cloned();
         files.retain(|(_, length)| *length > 0);
@@ -109,6 +146,10 @@ impl HostDisk {
         let marks = self.disk.marks();
         DiskMark::ALL.iter().map(move |mark| (*mark, marks.count(*mark)))
     }
+}
+
+fn is_segment(path: &Path) -> bool {
+    path.extension().is_some_and(|name| name == "seg")
 }
 
 /// Where a segment that is still written has blocks of which a later one says that they are

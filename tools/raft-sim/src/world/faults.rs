@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use raft_node::model::Index;
-
 use super::host::State;
 use super::invariants::Cluster;
 use super::process::Death;
@@ -45,7 +43,11 @@ impl Faults {
                     | Fault::Stops
                     | Fault::SlowDisks
                     | Fault::Rot
+                    | Fault::Misdirects
+                    | Fault::LostFiles
                     | Fault::Wipes
+                    | Fault::Backups
+                    | Fault::Clones
             )
         };
         let mut random = Random::stream(scenario.seed, "faults");
@@ -62,6 +64,15 @@ impl Faults {
             pause: scenario.fault_pause,
             election: scenario.election_timeout.as_nanos() as u64,
         }
+    }
+
+    /// One of the machines whose disks may lose what is durable.
+    pub(super) fn draw_victim(&mut self) -> Option<usize> {
+        self.random.pick(&self.victims).copied()
+    }
+
+    pub(super) const fn random(&mut self) -> &mut Random {
+        &mut self.random
     }
 }
 
@@ -98,7 +109,11 @@ impl World {
             Fault::Crashes => self.crash_at_moment(machine, Death::Killed),
             Fault::SlowDisks => self.stall(machine),
             Fault::Rot => self.rot(),
+            Fault::Misdirects => self.misdirect(),
+            Fault::LostFiles => self.lose_file(),
             Fault::Wipes => self.wipe(),
+            Fault::Backups => self.back_up(),
+            Fault::Clones => self.clone_node(),
             Fault::PowerCuts => self.power_cuts(machine),
             Fault::Pauses => self.pause(machine),
             Fault::Clocks => {
@@ -120,7 +135,7 @@ impl World {
         }
     }
 
-    fn length(&mut self) -> u64 {
+    pub(super) fn length(&mut self) -> u64 {
         let election = self.faults.election;
         self.faults.random.spread(election / 20 + 1, election * 30)
     }
@@ -165,38 +180,6 @@ impl World {
         let until = self.now + self.length();
         self.hosts[machine].disk.stall(until);
         self.note(Some(machine), || format!("has a disk that stands still until {until} ns"));
-    }
-
-    /// A machine whose disk may be damaged. Before there is a cluster all nodes are needed.
-    fn victim(&mut self) -> Option<usize> {
-        if self.cluster.committed() <= Index(1) {
-            return None;
-        }
-        let victims = self.faults.victims.clone();
-        let victim = *self.faults.random.pick(&victims)?;
-        (!self.hosts[victim].is_gone()).then_some(victim)
-    }
-
-    fn rot(&mut self) {
-        let Some(machine) = self.victim() else { return };
-        let random = &mut self.faults.random;
-        let Some(path) = self.hosts[machine].disk.rot(random) else { return };
-        self.hosts[machine].may_end = true;
-        self.note(Some(machine), || format!("has a bit flipped in {}", path.display()));
-    }
-
-    /// A machine loses all that was on its disk.
-    fn wipe(&mut self) {
-        let Some(machine) = self.victim() else { return };
-        if self.hosts[machine].state == State::Off {
-            return;
-        }
-        self.crash(machine, Death::Killed);
-        let host = &mut self.hosts[machine];
-        host.disk.wipe();
-        host.may_end = true;
-        self.seen[machine].wipe();
-        self.note(Some(machine), || "has lost its directory".to_owned());
     }
 
     pub(super) fn crash(&mut self, machine: usize, death: Death) {

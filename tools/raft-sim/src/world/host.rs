@@ -10,6 +10,7 @@ use raft_node::node::{Readiness, Report, Server, Store};
 
 use super::clock::Clock;
 use super::disks::HostDisk;
+use super::doors::Door;
 use super::outside::Surroundings;
 use super::scenario::Scenario;
 
@@ -53,6 +54,15 @@ pub(crate) struct Host {
     pub(crate) disk_until: u64,
     /// Whether its directory was wiped, or has rotten, or is a copy: it may be refused.
     pub(crate) may_end: bool,
+    /// Whether it runs on a copy of a directory and has forgotten what it has promised, or what
+    /// the original has.
+    pub(crate) is_copy: bool,
+    /// Whether a file has vanished since it was started.
+    pub(crate) lacks_file: bool,
+    /// How many writes to its log went astray since it was started.
+    pub(crate) astray: usize,
+    /// What its process must know of the others.
+    pub(crate) door: Door,
     /// What it has read and doesn't work with yet.
     pub(crate) store: Option<Store>,
 }
@@ -80,8 +90,17 @@ impl Host {
             file_report: None,
             disk_until: 0,
             may_end: false,
+            is_copy: false,
+            lacks_file: false,
+            astray: 0,
+            door: Door::default(),
             store: None,
         }
+    }
+
+    /// Which of the nodes it is, counted from 0.
+    pub(crate) fn number(&self) -> usize {
+        usize::from(self.id.number()) - 1
     }
 
     /// Whether it may come back.
@@ -92,6 +111,7 @@ impl Host {
     /// The process is gone, and what it had in memory.
     pub(crate) fn drop_process(&mut self) {
         self.server = None;
+        self.door = Door::default();
         self.epoch += 1;
         self.turn_at = None;
         self.waited = None;

@@ -7,7 +7,7 @@ use raft_node::model::{Index, LogId, Member, Term, TermRun};
 use raft_node::node::driver::Driver;
 use raft_node::raft::Raft;
 
-use super::votes::Vote;
+use super::ledger::Ledger;
 
 /// What was last seen of a machine's process.
 #[derive(Clone, Debug, Default)]
@@ -18,16 +18,20 @@ pub(crate) struct Seen {
     pub(crate) commit: Index,
     pub(crate) applied: LogId,
     pub(crate) configuration: Index,
-    /// The log as it is durable, by terms, and its last entry.
-    pub(crate) durable: Vec<TermRun>,
-    pub(crate) durable_last: LogId,
-    pub(crate) durable_term: Term,
+    /// Up to where the process takes its log for durable.
+    durable: Index,
     /// Where the latest term of its log begins, as it was last looked at.
     top: Option<TermRun>,
     /// Whether the process was just started: it counts anew what is committed and applied.
     is_fresh: bool,
-    /// What was seen of it before its disk was wiped: it had promised that once.
-    lost: Option<Box<Seen>>,
+}
+
+/// A vote as it was given; nodes are counted from 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Vote {
+    pub(crate) voter: usize,
+    pub(crate) term: u64,
+    pub(crate) candidate: usize,
 }
 
 /// What is known of the whole cluster.
@@ -55,6 +59,12 @@ impl Cluster {
         Index(self.committed.len() as u64)
     }
 
+    /// The term of what is committed at an index, if anything is.
+    pub(crate) fn committed_term(&self, index: Index) -> Option<Term> {
+        let place = usize::try_from(index.0).ok()?.checked_sub(1)?;
+        self.committed.get(place).copied()
+    }
+
     /// A node votes.
     pub(crate) fn voted(&mut self, vote: Vote) -> Result<(), Broken> {
         let Vote { voter, term, candidate } = vote;
@@ -70,29 +80,22 @@ impl Cluster {
         Ok(())
     }
 
-    /// Looks at a node after one of its turns. `others` is what was last seen of all machines.
+    /// Looks at a node after one of its turns. `ledgers` are those of all machines.
     pub(crate) fn look(
         &mut self,
         machine: usize,
         driver: &Driver,
-        all: &mut [Seen],
+        seen: &mut Seen,
+        ledgers: &[Ledger],
     ) -> Result<(), Broken> {
         let raft = driver.raft();
         raft.check();
         let (term, _) = raft.term_and_leader();
         let (leads, last, commit) = (raft.leads(), raft.last(), raft.commit());
-        let seen = &all[machine];
-        let (durable_term, durable_last) = raft.written();
         if term < seen.term || (commit < seen.commit && !seen.is_fresh) {
             return Err(format!(
                 "terms and commit never go back: {} {} after {} {}",
                 term, commit, seen.term, seen.commit
-            ));
-        }
-        if durable_term < seen.durable_term {
-            return Err(format!(
-                "the durable term fell from {} to {durable_term}",
-                seen.durable_term
             ));
         }
         if leads != seen.leads
@@ -104,19 +107,16 @@ impl Cluster {
         if top != seen.top {
             self.log_changed(raft)?;
         }
-        let is_durable_new = durable_last != seen.durable_last || last != seen.last;
-        let has_committed = commit != seen.commit;
-        let seen = &mut all[machine];
-        if is_durable_new {
-            note_durable(seen, raft);
+        if raft.durable() != seen.durable || top != seen.top {
+            believed(raft, &ledgers[machine])?;
         }
-        (seen.top, seen.durable_term) = (top, durable_term);
+        let has_committed = commit != seen.commit;
+        (seen.top, seen.durable) = (top, raft.durable());
         (seen.term, seen.leads, seen.last, seen.commit) = (term, leads, last, commit);
         if has_committed {
-            self.commit(machine, raft, commit, all)?;
+            self.commit(machine, raft, commit, ledgers)?;
         }
         let (index, _) = raft.configuration();
-        let seen = &mut all[machine];
         if index > seen.configuration && seen.configuration > commit {
             return Err(format!(
                 "two configurations that aren't committed: {} and {index}, commit {commit}",
@@ -193,7 +193,7 @@ impl Cluster {
         machine: usize,
         raft: &Raft,
         commit: Index,
-        all: &[Seen],
+        ledgers: &[Ledger],
     ) -> Result<(), Broken> {
         let known = self.committed();
         let checked = known.min(commit);
@@ -210,7 +210,7 @@ impl Cluster {
         if commit <= known {
             return Ok(());
         }
-        self.committed_on_quorum(raft, commit, all)?;
+        self.committed_on_quorum(raft, commit, ledgers)?;
         for index in known.0 + 1..=commit.0 {
             let Some(id) = raft.id(Index(index)) else {
                 return Err(format!("entry {index} is committed and isn't in the log"));
@@ -224,7 +224,12 @@ impl Cluster {
     }
 
     /// What is committed for the first time is durable on a quorum.
-    fn committed_on_quorum(&self, raft: &Raft, commit: Index, all: &[Seen]) -> Result<(), Broken> {
+    fn committed_on_quorum(
+        &self,
+        raft: &Raft,
+        commit: Index,
+        ledgers: &[Ledger],
+    ) -> Result<(), Broken> {
         let Some(id) = raft.id(commit) else {
             return Err(format!("entry {commit} is committed and isn't in the log"));
         };
@@ -232,10 +237,10 @@ impl Cluster {
         let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
         let has = voters().filter(|seat| {
             let machine = usize::from(seat.id.number()) - 1;
-            all.get(machine).is_some_and(|seen| seen.holds_durably(id))
+            ledgers.get(machine).is_some_and(|ledger| ledger.holds(id))
         });
         if has.count() <= voters().count() / 2 {
-            let held: Vec<LogId> = all.iter().map(|seen| seen.durable_last).collect();
+            let held: Vec<LogId> = ledgers.iter().map(Ledger::last).collect();
             return Err(format!(
                 "{id} is committed and not durable on a quorum: the durable logs end at {held:?}"
             ));
@@ -267,67 +272,32 @@ impl Cluster {
         }
         Ok(())
     }
-
-    /// A node begins again with what its disk has: it has kept what it had.
-    pub(crate) fn restarted(&self, raft: &Raft, seen: &Seen) -> Result<(), Broken> {
-        let (term, _) = raft.term_and_leader();
-        if term < seen.durable_term {
-            return Err(format!(
-                "term {} was durable, and the node begins again in term {term}",
-                seen.durable_term
-            ));
-        }
-        let last = seen.durable_last;
-        if last.index > Index::ZERO && raft.id(last.index) != Some(last) {
-            return Err(format!(
-                "{last} was durable, and the node begins again with {:?} there, the last being {}",
-                raft.id(last.index),
-                raft.last()
-            ));
-        }
-        Ok(())
-    }
 }
 
-fn note_durable(seen: &mut Seen, raft: &Raft) {
-    let durable = raft.durable();
-    seen.durable_last = raft.id(durable).unwrap_or_default();
-    let same = seen.durable.len() == raft.runs().count()
-        && seen.durable.last().copied() == raft.runs().next_back();
-    if !same {
-        seen.durable.clear();
-        seen.durable.extend(raft.runs());
+/// What a node takes for durable is.
+fn believed(raft: &Raft, ledger: &Ledger) -> Result<(), Broken> {
+    let (term, _) = raft.written();
+    let durable = raft.id(raft.durable()).filter(|id| !ledger.has_held(*id));
+    if term > ledger.term() || durable.is_some() {
+        return Err(format!(
+            "it takes term {term} and the log up to {} for durable, and its disk has {} and {}",
+            raft.durable(),
+            ledger.term(),
+            ledger.last()
+        ));
     }
+    Ok(())
 }
 
 impl Seen {
     /// A process begins with this.
     pub(crate) fn begin(&mut self, raft: &Raft) {
         let (term, _) = raft.term_and_leader();
-        *self = Seen { term, is_fresh: true, lost: self.lost.take(), ..Seen::default() };
-        (self.last, self.durable_term) = (raft.last(), term);
-        note_durable(self, raft);
+        *self = Seen { term, last: raft.last(), is_fresh: true, ..Seen::default() };
     }
 
-    /// The disk is wiped.
-    pub(crate) fn wipe(&mut self) {
-        *self = Seen { lost: Some(Box::new(std::mem::take(self))), ..Seen::default() };
-    }
-
-    /// A process has ended; what was durable still is.
+    /// A process has ended.
     pub(crate) fn end(&mut self) {
         self.leads = None;
-    }
-
-    /// Whether the node's durable log holds this entry.
-    fn holds_durably(&self, id: LogId) -> bool {
-        if self.lost.as_ref().is_some_and(|before| before.holds_durably(id)) {
-            return true;
-        }
-        if id.index > self.durable_last.index {
-            return false;
-        }
-        let behind = self.durable.partition_point(|run| run.first <= id.index);
-        behind > 0 && self.durable[behind - 1].term == id.term
     }
 }

@@ -1,14 +1,16 @@
 //! What the nodes write into their logs, taken in as it is written, for timelines and for the
-//! markers of rare states; and the votes that they give.
+//! markers of rare states; and what was overheard of them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::net::SocketAddr;
 
 use log::kv::{Key, Value, VisitSource};
 use log::{LevelFilter, Log, Metadata, Record};
 
-use super::votes::Vote;
+use super::ear::Heard;
+use super::network::machine_at;
 
 thread_local! {
     static PAGE: RefCell<Page> = const { RefCell::new(Page::new()) };
@@ -20,7 +22,7 @@ struct Page {
     keeps_lines: bool,
     lines: Vec<String>,
     timeline: Vec<String>,
-    votes: Vec<Vote>,
+    heard: Vec<Heard>,
     markers: BTreeMap<Mark, u64>,
 }
 
@@ -33,7 +35,7 @@ impl Page {
             keeps_lines: false,
             lines: Vec::new(),
             timeline: Vec::new(),
-            votes: Vec::new(),
+            heard: Vec::new(),
             markers: BTreeMap::new(),
         }
     }
@@ -74,14 +76,14 @@ pub(crate) fn take_timeline() -> Vec<String> {
     PAGE.with(take)
 }
 
-/// A vote was given.
-pub(crate) fn voted(vote: Vote) {
-    PAGE.with_borrow_mut(|page| page.votes.push(vote));
+/// Something was overheard.
+pub(crate) fn heard(heard: Heard) {
+    PAGE.with_borrow_mut(|page| page.heard.push(heard));
 }
 
-/// The votes that were given since they were last taken.
-pub(crate) fn take_votes() -> Vec<Vote> {
-    PAGE.with_borrow_mut(|page| std::mem::take(&mut page.votes))
+/// What was overheard since it was last taken.
+pub(crate) fn take_heard() -> Vec<Heard> {
+    PAGE.with_borrow_mut(|page| std::mem::take(&mut page.heard))
 }
 
 /// How often each marker was reached.
@@ -118,6 +120,12 @@ impl Log for Writer {
             if let Some(mark) = super::markers::known(event, pairs.reason.as_deref()) {
                 *page.markers.entry(mark).or_default() += 1;
             }
+            if event == "connected"
+                && let Some(address) = pairs.address
+            {
+                let (machine, is_called) = (machine_at(address), pairs.is_called);
+                page.heard.push(Heard::Connected { machine, is_called });
+            }
             if let Some(text) = pairs.text {
                 page.lines.push(format!("{event}{text}"));
             }
@@ -131,6 +139,9 @@ impl Log for Writer {
 #[derive(Default)]
 struct Pairs {
     reason: Option<String>,
+    /// Of a connection: where its other end is, and whether the node has called there.
+    address: Option<SocketAddr>,
+    is_called: bool,
     text: Option<String>,
 }
 
@@ -140,6 +151,8 @@ impl<'kvs> VisitSource<'kvs> for Pairs {
             "reason" | "what" | "detail" => {
                 self.reason = value.to_borrowed_str().map(str::to_owned)
             }
+            "address" => self.address = value.to_borrowed_str().and_then(|text| text.parse().ok()),
+            "direction" => self.is_called = value.to_borrowed_str() == Some("called"),
             _ => {}
         }
         if let Some(text) = &mut self.text {

@@ -3,23 +3,28 @@
 
 mod clients;
 mod clock;
+mod copies;
+mod damage;
 mod disks;
+mod doors;
+mod ear;
 mod end;
 mod faults;
 mod findings;
 mod host;
 mod invariants;
 mod journal;
+mod ledger;
 mod markers;
 mod network;
 mod outside;
 mod process;
+mod promises;
 mod queue;
+mod queues;
 mod random;
 mod scenario;
 mod trace;
-mod transit;
-mod votes;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -27,11 +32,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use self::clients::Client;
+use self::copies::Copies;
 use self::disks::HostDisk;
 use self::faults::Faults;
 pub use self::findings::{Finding, Outcome};
 use self::host::{Host, State};
 use self::invariants::{Cluster, Seen};
+use self::ledger::Ledger;
 use self::network::{Network, Party};
 use self::outside::SharedNetwork;
 use self::queue::{Event, Queue};
@@ -81,6 +88,8 @@ struct World {
     network: SharedNetwork,
     hosts: Vec<Host>,
     seen: Vec<Seen>,
+    ledgers: Vec<Ledger>,
+    copies: Copies,
     clients: Vec<Client>,
     history: History,
     cluster: Cluster,
@@ -98,14 +107,19 @@ impl World {
     fn new(scenario: &Scenario, is_verbose: bool) -> World {
         let seed = scenario.seed;
         let weather = scenario.weather.clone();
-        let network = Network::new(scenario.nodes, weather, Random::stream(seed, "network"));
+        // A copy of a directory runs on a machine of its own.
+        let spare = scenario.has(Fault::Clones).then_some(scenario.nodes);
+        let machines = scenario.nodes + usize::from(spare.is_some());
+        let network = Network::new(machines, weather, Random::stream(seed, "network"));
         let host = |machine| Host::new(scenario, machine, HostDisk::new(scenario, machine));
         let mut world = World {
             now: 0,
             queue: Queue::default(),
             network: Rc::new(RefCell::new(network)),
-            hosts: (0..scenario.nodes).map(host).collect(),
-            seen: vec![Seen::default(); scenario.nodes],
+            hosts: (0..machines).map(host).collect(),
+            seen: vec![Seen::default(); machines],
+            ledgers: (0..machines).map(|_| Ledger::default()).collect(),
+            copies: Copies::new(spare),
             clients: (0..scenario.clients)
                 .map(|index| Client::new(scenario, index, index == 0 && scenario.has(Fault::Stops)))
                 .collect(),
@@ -127,18 +141,31 @@ impl World {
             let at = world.random.below(50_000_000);
             world.queue.push(at, Event::Start { machine });
         }
+        if let Some(spare) = spare {
+            world.gone(spare, "nothing runs on it".to_owned());
+        }
         for client in 0..scenario.clients {
             let at = world.random.below(200_000_000);
             world.queue.push(at, Event::Client { client, look: 0 });
         }
         if scenario.has(Fault::Walls) {
-            let machine = world.random.below(scenario.nodes as u64) as usize;
+            let machine = world.walled();
             world.network.borrow_mut().machines[machine].is_walled = true;
             world.note(Some(machine), || "can't be called by the others".to_owned());
         }
         world.queue.push(scenario.time.as_nanos() as u64, Event::Heal);
         world.plan_fault();
         world
+    }
+
+    /// Which machine can't be called.
+    fn walled(&mut self) -> usize {
+        let machine = self.random.below(self.scenario.nodes as u64) as usize;
+        // Who can't be called turns a copy away only where it calls itself, and then nobody tells
+        // the copy why. So it must be one of those that aren't needed for that.
+        let may_forget = [Fault::Backups, Fault::Clones, Fault::Misdirects];
+        let has_copies = may_forget.iter().any(|fault| self.scenario.has(*fault));
+        self.faults.draw_victim().filter(|_| has_copies).unwrap_or(machine)
     }
 
     fn live(&mut self) {

@@ -13,9 +13,9 @@ use raft_node::node::{ConnectionId, Outside, Workers};
 use raft_node::storage::{FileWork, LogWork};
 
 use super::clock::Clock;
+use super::ear::{Ear, Other, Place};
 use super::network::{Network, Party, address, machine_at};
 use super::random::Random;
-use super::votes::Ear;
 
 /// The network, shared by all who have a connection.
 pub(crate) type SharedNetwork = Rc<RefCell<Network>>;
@@ -26,8 +26,10 @@ pub(crate) struct Stream {
     network: SharedNetwork,
     pub(crate) connection: usize,
     end: usize,
-    /// Listens to what one node says to another.
-    ear: Option<Ear>,
+    /// Listens to what a node says at this end.
+    says: Option<Ear>,
+    /// Listens to what a node is told by another.
+    is_told: Option<Ear>,
 }
 
 impl Stream {
@@ -38,11 +40,14 @@ impl Stream {
         patience: u64,
     ) -> Stream {
         let connection = network.borrow_mut().call(party, machine, patience);
-        let ear = match party {
-            Party::Host(from) => Some(Ear::new(from, machine)),
-            Party::Client(_) => None,
+        let place = Place { connection, end: 0 };
+        let (says, is_told) = match party {
+            Party::Host(_) => {
+                (Some(Ear::new(place, Other::Node(machine))), Some(Ear::of_told(place)))
+            }
+            Party::Client(_) => (None, None),
         };
-        Stream { network: Rc::clone(network), connection, end: 0, ear }
+        Stream { network: Rc::clone(network), connection, end: 0, says, is_told }
     }
 
     pub(crate) fn has_connected(&self) -> io::Result<bool> {
@@ -61,7 +66,11 @@ impl Drop for Stream {
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.network.borrow_mut().read(self.connection, self.end, buffer)
+        let count = self.network.borrow_mut().read(self.connection, self.end, buffer)?;
+        if let Some(ear) = &mut self.is_told {
+            ear.hear(&buffer[..count]);
+        }
+        Ok(count)
     }
 }
 
@@ -72,7 +81,7 @@ impl Write for Stream {
 
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let count = self.network.borrow_mut().write(self.connection, self.end, pieces)?;
-        if let Some(ear) = &mut self.ear {
+        if let Some(ear) = &mut self.says {
             let mut rest = count;
             for piece in pieces {
                 let taken = piece.len().min(rest);
@@ -141,11 +150,17 @@ impl Outside for Surroundings {
             Party::Host(machine) => address(machine),
             Party::Client(client) => SocketAddr::from(([10, 0, 1, client as u8 + 1], 40_000)),
         };
-        let ear = match caller {
-            Party::Host(to) => Some(Ear::new(self.machine, to)),
-            Party::Client(_) => None,
+        let place = Place { connection, end: 1 };
+        let (other, is_told) = match caller {
+            Party::Host(machine) => {
+                let node = self.network.borrow().machines[machine].node;
+                (Other::Node(node), Some(Ear::of_told(place)))
+            }
+            Party::Client(_) => (Other::Client, None),
         };
-        Ok((Stream { network: Rc::clone(&self.network), connection, end: 1, ear }, remote))
+        let says = Some(Ear::new(place, other));
+        let network = Rc::clone(&self.network);
+        Ok((Stream { network, connection, end: 1, says, is_told }, remote))
     }
 
     fn prepare(&mut self, stream: &Stream, patience: Duration) -> io::Result<()> {

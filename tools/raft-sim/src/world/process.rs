@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use raft_node::model::LogId;
 use raft_node::node::{Exit, Readiness, Report, Server, Store, open_on};
-use raft_node::storage::{LogDone, RecoveryReport, Rotated};
+use raft_node::storage::{ErrorClass, LogDone, RecoveryReport, Rotated};
 
 use super::host::State;
+use super::ledger::Done;
 use super::network::{Party, Wake};
 use super::outside::Surroundings;
 use super::queue::Event;
@@ -96,13 +97,14 @@ impl World {
         let store: Store = host.store.take().expect("it was opened");
         let Some(server) = host.server.as_mut() else { return };
         let result = server.start(store);
-        if let Some(driver) = server.driver() {
-            let seen = &mut self.seen[machine];
-            let broken = self.cluster.restarted(driver.raft(), seen).err();
-            seen.begin(driver.raft());
-            if let Some(text) = broken {
-                self.found(format!("node {}: {text}", machine + 1));
-            }
+        let broken = self.begins_with(machine).err();
+        let server = self.hosts[machine].server.as_ref();
+        if let Some(driver) = server.and_then(|server| server.driver()) {
+            self.ledgers[machine].begin(driver.raft());
+            self.seen[machine].begin(driver.raft());
+        }
+        if let Some(text) = broken {
+            self.found(format!("node {}: {text}", machine + 1));
         }
         self.trace.take_journal(self.now, machine);
         if let Err(exit) = result {
@@ -204,6 +206,7 @@ impl World {
         let epoch = host.epoch;
         let Some(workers) = outside.workers.as_mut() else { return };
         if let Some(work) = outside.log.take() {
+            self.ledgers[machine].give(&work);
             host.disk.begin(begins);
             let result = (workers.log)(work);
             let at = host.disk.end(begins);
@@ -230,9 +233,25 @@ impl World {
         self.steps += 1;
         self.trace.add(self.now);
         let Some(report) = host.log_report.take() else { return };
+        self.ledgers[machine].done(match &report {
+            Report::Log(Ok(_), _) => Done::All,
+            Report::Log(Err(error), _) if error.class() == ErrorClass::NoSpace => Done::NoRoom,
+            _ => Done::Unknown,
+        });
+        self.note_astray(machine);
         if let Report::Log(Ok(report), _) = &report
             && let LogDone::Written { rotated, .. } = report.done
         {
+            let is_meant = |name: &str| name.ends_with(".seg") || name == "hardstate";
+            let unsynced = self.hosts[machine].disk.disk().unsynced(is_meant);
+            if let Some(path) = unsynced {
+                let path = path.display();
+                self.found(format!(
+                    "node {}: no promise before it is durable: {path} isn't, and the write is \
+                     reported as done",
+                    machine + 1
+                ));
+            }
             match rotated {
                 Rotated::No => {}
                 Rotated::OntoSpare => journal::mark("world", "segment begun"),
@@ -261,19 +280,23 @@ impl World {
     /// The checks that follow each turn.
     fn after_turn(&mut self, machine: usize) {
         self.trace.take_journal(self.now, machine);
-        let mut broken = None;
-        for vote in journal::take_votes() {
-            broken = broken.or(self.cluster.voted(vote).err());
-        }
+        let heard = journal::take_heard();
         let host = &self.hosts[machine];
+        let mut result = Ok(());
         if let Some(driver) = host.server.as_ref().and_then(|server| server.driver()) {
-            let looked = self.cluster.look(machine, driver, &mut self.seen);
-            broken = broken.or(looked.err());
-            let seen = &self.seen[machine];
+            let seen = &mut self.seen[machine];
+            if !self.ledgers[machine].has_begun() {
+                // The node has become a member of a cluster.
+                self.ledgers[machine].begin(driver.raft());
+            }
+            result = self.cluster.look(machine, driver, seen, &self.ledgers);
             self.trace.add(seen.last.index.0 << 20 ^ seen.commit.0);
             self.trace.add(seen.term.0 << 20 ^ seen.applied.index.0);
         }
-        if let Some(text) = broken {
+        let result = result.and_then(|()| self.check_heard(machine, &heard));
+        let result = result.and_then(|()| self.check_doors(machine, &heard));
+        let result = result.and_then(|()| self.check_queues(machine));
+        if let Err(text) = result {
             self.found(format!("node {}: {text}", machine + 1));
         }
     }
@@ -296,8 +319,7 @@ impl World {
             return self.found(text);
         }
         if matches!(exit, Exit::Refused(_) | Exit::Corrupt(_)) {
-            self.hosts[machine].state = State::Gone(exit.to_string());
-            return;
+            return self.gone(machine, exit.to_string());
         }
         let pause = self.random.spread(1_000_000, 2_000_000_000);
         self.queue.push(at + pause, Event::Start { machine });
@@ -311,9 +333,20 @@ impl World {
                 journal::mark("world", "stopped in good order");
                 true
             }
-            Exit::Refused(_) => may_end,
+            Exit::Refused(_) => {
+                if self.hosts[machine].is_copy {
+                    journal::mark("world", "copy told and refused");
+                }
+                may_end
+            }
             Exit::Corrupt(_) => {
-                journal::mark("world", "start refused a rotten disk");
+                journal::mark(
+                    "world",
+                    match self.hosts[machine].lacks_file {
+                        true => "start refused for a lost file",
+                        false => "start refused a rotten disk",
+                    },
+                );
                 may_end
             }
             Exit::Disk(_) => {
@@ -365,6 +398,7 @@ impl World {
         }
         host.disk_until = at;
         self.seen[machine].end();
+        self.ledgers[machine].end();
         let mut network = self.network.borrow_mut();
         network.process_gone(machine);
         let party = Party::Host(machine);

@@ -29,10 +29,18 @@ pub enum Fault {
     DiskErrors,
     /// Disks that fill up.
     FullDisks,
-    /// Bytes that rot, and writes that land elsewhere.
+    /// Bytes that rot.
     Rot,
+    /// Writes that land at another page of their file.
+    Misdirects,
+    /// Files that vanish while the node is down.
+    LostFiles,
     /// A node that loses its directory.
     Wipes,
+    /// An older copy of a node's directory that is put back.
+    Backups,
+    /// A copy of a node's directory that runs as a second process.
+    Clones,
     /// Processes that are asked to stop in good order, and hand-overs of leadership.
     Stops,
     /// A node that the others can't call, to the end: all that it hears comes by its own calls.
@@ -41,7 +49,7 @@ pub enum Fault {
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Fault; 14] = [
+    pub const ALL: [Fault; 18] = [
         Fault::Delays,
         Fault::Breaks,
         Fault::Cuts,
@@ -53,7 +61,11 @@ impl Fault {
         Fault::DiskErrors,
         Fault::FullDisks,
         Fault::Rot,
+        Fault::Misdirects,
+        Fault::LostFiles,
         Fault::Wipes,
+        Fault::Backups,
+        Fault::Clones,
         Fault::Stops,
         Fault::Walls,
     ];
@@ -73,7 +85,11 @@ impl Fault {
             Fault::DiskErrors => "disk-errors",
             Fault::FullDisks => "full-disks",
             Fault::Rot => "rot",
+            Fault::Misdirects => "misdirects",
+            Fault::LostFiles => "lost-files",
             Fault::Wipes => "wipes",
+            Fault::Backups => "backups",
+            Fault::Clones => "clones",
             Fault::Stops => "stops",
             Fault::Walls => "walls",
         }

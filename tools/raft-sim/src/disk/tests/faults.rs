@@ -188,3 +188,42 @@ fn copied_files_are_durable_and_a_wiped_disk_is_empty() {
     copy.power_cut(copy.end());
     assert_eq!(copy.contents(&path("a"), false).unwrap()[0], 9);
 }
+
+#[test]
+fn a_copy_that_is_put_back_is_what_programs_saw_then_and_nothing_else() {
+    let disk = with_ones(3);
+    let file = disk.open(&path("a"), Access::Write).unwrap();
+    file.write_at(0, &[2; 512]).unwrap();
+    let copy = disk.clone_files(disk.end(), 1);
+    file.write_at(0, &[3; 512]).unwrap();
+    file.sync().unwrap();
+    let later = disk.open(&path("b"), Access::Create).unwrap();
+    drop((file, later));
+    disk.process_crash(disk.end());
+    disk.put_back(&copy);
+    disk.power_cut(disk.end());
+    assert_eq!(first_byte(&disk, Access::Read), 2);
+    assert_eq!(disk.open(&path("b"), Access::Read).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_file_that_vanished_does_not_come_back() {
+    let disk = with_ones(4);
+    disk.process_crash(disk.end());
+    disk.vanish(&path("a")).unwrap();
+    assert_eq!(disk.vanish(&path("a")).unwrap_err().kind(), ErrorKind::NotFound);
+    disk.power_cut(disk.end());
+    assert_eq!(disk.open(&path("a"), Access::Read).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_file_with_bytes_that_were_not_synced_is_named() {
+    let disk = with_ones(5);
+    let file = disk.open(&path("a"), Access::Write).unwrap();
+    assert_eq!(disk.unsynced(|_| true), None);
+    file.write_at(0, &[2; 512]).unwrap();
+    assert_eq!(disk.unsynced(|_| true), Some(path("a")));
+    assert_eq!(disk.unsynced(|name| name != "a"), None);
+    file.sync().unwrap();
+    assert_eq!(disk.unsynced(|_| true), None);
+}

@@ -1,0 +1,255 @@
+//! The network: connections as two streams of bytes each, which come late, in pieces, or not at
+//! all.
+//!
+//! What is lost on a link is sent again by the system under it, as TCP does; so a link that is
+//! cut shows as bytes that are held back, and as an error at the sender when its patience ends.
+//! Messages are doubled, lost and reordered where connections break and new ones are made.
+
+mod arrivals;
+mod ends;
+mod transit;
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+
+use raft_node::wire;
+
+pub(crate) use self::transit::{Party, Transit, Wake, Weather};
+use super::ear::Place;
+use super::random::Random;
+
+/// How long until what was lost is sent again, at first and at most.
+const SHORTEST_RETRY: u64 = 200_000_000;
+const LONGEST_RETRY: u64 = 2_000_000_000;
+
+/// How long until a system notices that nobody is at the other end of a silent connection.
+const KEEPALIVE: u64 = 19_000_000_000;
+
+#[derive(Debug)]
+struct End {
+    party: Party,
+    /// Which process of that party.
+    epoch: u64,
+    token: Option<usize>,
+    is_open: bool,
+    is_connected: bool,
+    error: Option<ErrorKind>,
+    /// How long its bytes may stay unacknowledged.
+    patience: u64,
+    /// Who its owner has said to be.
+    said: Option<Box<wire::Party>>,
+}
+
+#[derive(Debug, Default)]
+struct Pipe {
+    inbox: VecDeque<u8>,
+    flying: usize,
+    held: VecDeque<Box<[u8]>>,
+    last_at: u64,
+    /// Nothing follows, and the sender has said so.
+    is_finished: bool,
+    /// Nothing follows, and the receiver knows it.
+    has_ended: bool,
+    /// The end is held back, too.
+    end_held: bool,
+    unacknowledged_since: Option<u64>,
+    wants_room: bool,
+    is_retrying: bool,
+}
+
+#[derive(Debug)]
+struct Connection {
+    ends: [End; 2],
+    /// By the end that writes.
+    pipes: [Pipe; 2],
+    is_established: bool,
+}
+
+/// A machine as the network sees it.
+#[derive(Debug, Default)]
+pub(crate) struct Machine {
+    /// Whether it has power.
+    pub(crate) is_up: bool,
+    /// Whether a process listens.
+    pub(crate) listens: bool,
+    /// Whether other machines can't call it; it can call them.
+    pub(crate) is_walled: bool,
+    /// The process that runs, or ran last.
+    pub(crate) epoch: u64,
+    /// Which node it runs, counted from 0.
+    pub(crate) node: usize,
+    backlog: VecDeque<usize>,
+}
+
+/// The network.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) now: u64,
+    pub(crate) weather: Weather,
+    pub(crate) machines: Vec<Machine>,
+    /// Which machine has the address of each.
+    pub(crate) homes: Vec<usize>,
+    connections: Vec<Option<Box<Connection>>>,
+    /// How many reasons there are that nothing goes from one machine to another.
+    cuts: Vec<u32>,
+    random: Random,
+    /// What is to happen, and when.
+    pub(crate) transits: Vec<(u64, Transit)>,
+    pub(crate) wakes: Vec<Wake>,
+}
+
+impl Network {
+    pub(crate) fn new(machines: usize, weather: Weather, random: Random) -> Network {
+        Network {
+            now: 0,
+            weather,
+            machines: (0..machines).map(|node| Machine { node, ..Machine::default() }).collect(),
+            homes: (0..machines).collect(),
+            connections: Vec::new(),
+            cuts: vec![0; machines * machines],
+            random,
+            transits: Vec::new(),
+            wakes: Vec::new(),
+        }
+    }
+
+    /// Cuts the way from one machine to another, or mends one such cut.
+    pub(crate) fn cut(&mut self, from: usize, to: usize, is_cut: bool) {
+        let place = from * self.machines.len() + to;
+        let cuts = &mut self.cuts[place];
+        *cuts = if is_cut { *cuts + 1 } else { cuts.saturating_sub(1) };
+    }
+
+    /// All links are there, and what is at the end of each connection is known.
+    pub(crate) fn heal(&mut self) {
+        self.cuts.fill(0);
+        for number in 0..self.connections.len() {
+            for end in 0..2 {
+                self.notice_silence(number, end);
+            }
+        }
+    }
+
+    /// An end whose other side went without a word hears of it.
+    fn notice_silence(&mut self, number: usize, end: usize) {
+        let is_silent = self.connections[number].as_ref().is_some_and(|connection| {
+            connection.is_established
+                && connection.ends[end].is_open
+                && !connection.ends[1 - end].is_open
+                && !connection.pipes[1 - end].is_finished
+        });
+        if is_silent {
+            self.later(Transit::Reset { connection: number, end });
+        }
+    }
+
+    fn passes(&self, from: Party, to: Party) -> bool {
+        let up = |party| match party {
+            Party::Host(host) => self.machines[host].is_up,
+            Party::Client(_) => true,
+        };
+        let is_cut = match (from, to) {
+            (Party::Host(from), Party::Host(to)) => self.cuts[from * self.machines.len() + to] > 0,
+            _ => false,
+        };
+        up(from) && up(to) && !is_cut
+    }
+
+    fn delay(&mut self) -> u64 {
+        let (low, high) = self.weather.delay;
+        let mut delay = self.random.between(low, high);
+        if self.random.permille(self.weather.spikes) {
+            delay += self.random.below(self.weather.spike);
+        }
+        delay
+    }
+
+    fn later(&mut self, transit: Transit) {
+        let delay = self.delay();
+        self.transits.push((self.now + delay, transit));
+    }
+
+    /// Breaks a connection between hosts, if there is one; `both` ends hear of it, or only one.
+    pub(crate) fn break_one(&mut self, both: bool) -> Option<(Party, Party)> {
+        let open: Vec<usize> = (0..self.connections.len())
+            .filter(|number| {
+                let one = self.connections[*number].as_ref();
+                one.is_some_and(|one| one.is_established && one.ends.iter().all(|end| end.is_open))
+            })
+            .collect();
+        let number = *self.random.pick(&open)?;
+        let parties =
+            self.connections[number].as_ref().map(|one| [one.ends[0].party, one.ends[1].party])?;
+        let first = self.random.below(2) as usize;
+        self.fail(number, first, ErrorKind::ConnectionReset);
+        if both {
+            self.fail(number, 1 - first, ErrorKind::ConnectionReset);
+        }
+        Some((parties[0], parties[1]))
+    }
+
+    /// The owner of an end says who it is.
+    pub(crate) fn greets(&mut self, place: Place, party: Box<wire::Party>) {
+        if let Some(connection) = &mut self.connections[place.connection] {
+            connection.ends[place.end].said = Some(party);
+        }
+    }
+
+    /// Who is at the other end of the latest connection of a machine that it has called, or by
+    /// which it was, at the address of `other`, and as whom.
+    pub(crate) fn greeted(
+        &self,
+        machine: usize,
+        other: usize,
+        is_called: bool,
+    ) -> Option<(usize, Box<wire::Party>)> {
+        let (here, there) = if is_called { (0, 1) } else { (1, 0) };
+        self.connections.iter().rev().flatten().find_map(|connection| {
+            let Party::Host(peer) = connection.ends[there].party else { return None };
+            // Who was called by its address may have been called at another machine's.
+            let is_meant = peer == other || is_called && self.machines[peer].node == other;
+            let is_it = connection.ends[here].party == Party::Host(machine) && is_meant;
+            let said = connection.ends[there].said.as_ref().filter(|_| is_it)?;
+            Some((peer, said.clone()))
+        })
+    }
+
+    /// The process on a machine is gone: nobody accepts what waits.
+    pub(crate) fn process_gone(&mut self, machine: usize) {
+        self.machines[machine].listens = false;
+        self.machines[machine].epoch += 1;
+        for number in std::mem::take(&mut self.machines[machine].backlog) {
+            self.close(number, 1);
+        }
+    }
+
+    /// Whether this was sent by the process of `party` after it had died at `died_at`, as one
+    /// does that was still busy: then it never left, and the system closes the connection.
+    pub(crate) fn takes_back(&mut self, transit: &Transit, party: Party, died_at: u64) -> bool {
+        let (Transit::Piece { connection, direction, sent_at, .. }
+        | Transit::End { connection, direction, sent_at }) = transit
+        else {
+            return false;
+        };
+        let Some(one) = &self.connections[*connection] else { return false };
+        if *sent_at <= died_at || one.ends[*direction].party != party {
+            return false;
+        }
+        self.later(Transit::Reset { connection: *connection, end: 1 - *direction });
+        true
+    }
+}
+
+/// The address of a machine.
+pub(crate) fn address(machine: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, machine as u8 + 1], 3111))
+}
+
+/// The machine of an address.
+pub(crate) fn machine_at(address: SocketAddr) -> usize {
+    match address {
+        SocketAddr::V4(address) => usize::from(address.ip().octets()[3]).saturating_sub(1),
+        SocketAddr::V6(_) => 0,
+    }
+}
