@@ -61,7 +61,7 @@ pub(super) fn sweep(args: &SweepArgs) -> u8 {
             }
         }
     }
-    while workers.iter().any(Option::is_some) && (args.all || sum.findings.is_empty()) {
+    while goes_on(args, &workers, &sum) {
         if let Err(error) = hear(args, jobs, &mut workers, &news, &sender, &mut sum) {
             eprintln!("raft-sim: a process can't be started: {error}");
             stop(&mut workers);
@@ -76,6 +76,14 @@ pub(super) fn sweep(args: &SweepArgs) -> u8 {
     let text = if args.json { sum.json() } else { sum.text(begun.elapsed(), args) };
     println!("{text}");
     if sum.findings.is_empty() { FINE } else { FINDING }
+}
+
+/// Without `--all` it ends once no lower seed than the first that finds something is left, so that
+/// the same one is told however many processes there are.
+fn goes_on(args: &SweepArgs, workers: &[Option<Worker>], sum: &Sum) -> bool {
+    let first = sum.findings.iter().map(|(seed, _)| *seed).min().filter(|_| !args.all);
+    let mut workers = workers.iter().flatten();
+    workers.any(|worker| first.is_none_or(|first| worker.at.unwrap_or(worker.next) < first))
 }
 
 /// Takes one piece of news in.

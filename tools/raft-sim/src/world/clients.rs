@@ -388,8 +388,11 @@ impl Client {
     }
 
     fn draw(&mut self, now: u64, history: &mut History) -> (Ask, Purpose) {
-        if self.hands_over && self.random.permille(20) {
-            return (Ask::transfer(None), Purpose::Transfer);
+        if self.hands_over && self.random.permille(40) {
+            let nodes = self.options.endpoints.iter().filter_map(|endpoint| endpoint.node);
+            let nodes: Vec<NodeId> = nodes.collect();
+            let to = self.random.pick(&nodes).copied().filter(|_| self.random.permille(500));
+            return (Ask::transfer(to), Purpose::Transfer);
         }
         if self.uses_sessions && self.session.is_none() {
             let name = format!("client {} {}", self.index, self.sessions + 1);
@@ -401,7 +404,9 @@ impl Client {
         let (key, counter) = (format!("k{number}"), format!("n{number}"));
         self.values += 1;
         let padding = self.random.spread(1, self.value_bytes) as usize;
-        let value = format!("{}.{}.{}", self.index, self.values, "v".repeat(padding));
+        // Zeros look like what was never written.
+        let filler = if self.random.permille(300) { "\0" } else { "v" };
+        let value = format!("{}.{}.{}", self.index, self.values, filler.repeat(padding));
         let (key, counter, value) = (key.as_bytes(), counter.as_bytes(), value.as_bytes());
         let operation = match kind {
             0..25 => Operation::Put { key, value },

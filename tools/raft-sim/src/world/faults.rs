@@ -5,7 +5,6 @@ use std::time::Duration;
 use raft_node::model::Index;
 
 use super::host::State;
-use super::invariants::Cluster;
 use super::process::Death;
 use super::queue::Event;
 use super::random::Random;
@@ -19,6 +18,8 @@ pub(super) struct Faults {
     kinds: Vec<Fault>,
     pause: u64,
     election: u64,
+    /// The machine that the last one was meant for.
+    last: usize,
     /// The machines whose disks may lose what is durable: a minority, so that each committed
     /// entry has a good copy in every quorum of the others.
     victims: Vec<usize>,
@@ -61,6 +62,7 @@ impl Faults {
             kinds: scenario.faults.iter().copied().filter(timed).collect(),
             pause: scenario.fault_pause,
             election: scenario.election_timeout.as_nanos() as u64,
+            last: 0,
         }
     }
 }
@@ -70,7 +72,12 @@ impl World {
         if self.faults.kinds.is_empty() || self.phase != Phase::Faulty {
             return;
         }
-        let pause = self.faults.random.below(2 * self.faults.pause) + 1;
+        // Now and then one comes while the cluster is still busy with another.
+        let pause = match self.faults.random.permille(300) {
+            true => self.faults.pause.min(self.faults.election),
+            false => self.faults.pause,
+        };
+        let pause = self.faults.random.below(2 * pause) + 1;
         self.queue.push(self.now + pause, Event::Fault);
     }
 
@@ -79,13 +86,11 @@ impl World {
         if self.phase != Phase::Faulty {
             return;
         }
-        self.look_at_leaders();
         let kinds = self.faults.kinds.clone();
         let Some(kind) = self.faults.random.pick(&kinds) else { return };
         let machine = self.faults.random.below(self.hosts.len() as u64) as usize;
-        // Leaders are worth more than others.
-        let leader = self.leader().map(|(leader, _)| leader);
-        let machine = leader.filter(|_| self.faults.random.permille(300)).unwrap_or(machine);
+        let machine = self.worth_most().unwrap_or(machine);
+        self.faults.last = machine;
         match kind {
             Fault::Breaks => {
                 let both = self.faults.random.permille(600);
@@ -110,13 +115,12 @@ impl World {
         }
     }
 
-    fn look_at_leaders(&mut self) {
-        let patience = self.scenario.election_timeout;
-        let servers = self.hosts.iter().filter_map(|host| host.server.as_ref());
-        let drivers = servers.filter_map(|server| server.driver());
-        let broken = drivers.filter_map(|driver| Cluster::leads_alone(driver, patience).err());
-        if let Some(text) = broken.collect::<Vec<_>>().pop() {
-            self.found(text);
+    /// Leaders are worth more than others; and troubles of one machine don't come alone.
+    fn worth_most(&mut self) -> Option<usize> {
+        match self.faults.random.below(10) {
+            0..5 => self.leader().map(|(leader, _)| leader),
+            5..7 => Some(self.faults.last),
+            _ => None,
         }
     }
 
@@ -128,13 +132,13 @@ impl World {
     /// Cuts one link, one node off, or the nodes into two groups; in one direction or in both.
     fn cut_links(&mut self, machine: usize) {
         let count = self.hosts.len();
-        let (shape, both) = (self.faults.random.below(4), self.faults.random.permille(500));
+        let (shape, both) = (self.faults.random.below(5), self.faults.random.permille(500));
         let group = self.faults.random.below(1 << count);
         let other = (machine + 1 + self.faults.random.below(count as u64 - 1) as usize) % count;
         let is_cut = |from: usize, to: usize| match shape {
             0 => (from, to) == (machine, other),
-            1 => from == machine,
-            2 => to == machine,
+            1 | 2 => from == machine,
+            3 => to == machine,
             _ => group >> from & 1 == 1 && group >> to & 1 == 0,
         };
         let until = self.now + self.length();
@@ -177,10 +181,21 @@ impl World {
         (!self.hosts[victim].is_gone()).then_some(victim)
     }
 
+    /// The machines that never come back once all is well. Where there is no cluster yet all are
+    /// needed.
+    pub(super) fn losses(&mut self) -> Vec<usize> {
+        let is_lossy = self.scenario.has(Fault::Losses) && self.scenario.has_atlas;
+        if !is_lossy || self.cluster.committed() <= Index(1) {
+            return Vec::new();
+        }
+        let Faults { victims, random, .. } = &mut self.faults;
+        victims.iter().copied().filter(|_| random.permille(700)).collect()
+    }
+
     fn rot(&mut self) {
         let Some(machine) = self.victim() else { return };
         let random = &mut self.faults.random;
-        let Some(path) = self.hosts[machine].disk.rot(random) else { return };
+        let Some(path) = self.hosts[machine].disk.rot(self.now, random) else { return };
         self.hosts[machine].may_end = true;
         self.note(Some(machine), || format!("has a bit flipped in {}", path.display()));
     }

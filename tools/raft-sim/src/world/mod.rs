@@ -10,6 +10,7 @@ mod findings;
 mod host;
 mod invariants;
 mod journal;
+mod leaders;
 mod markers;
 mod network;
 mod outside;
@@ -32,6 +33,7 @@ use self::faults::Faults;
 pub use self::findings::{Finding, Outcome};
 use self::host::{Host, State};
 use self::invariants::{Cluster, Seen};
+use self::leaders::Duties;
 use self::network::{Network, Party};
 use self::outside::SharedNetwork;
 use self::queue::{Event, Queue};
@@ -81,6 +83,7 @@ struct World {
     network: SharedNetwork,
     hosts: Vec<Host>,
     seen: Vec<Seen>,
+    duties: Vec<Duties>,
     clients: Vec<Client>,
     history: History,
     cluster: Cluster,
@@ -105,6 +108,7 @@ impl World {
             network: Rc::new(RefCell::new(network)),
             hosts: (0..scenario.nodes).map(host).collect(),
             seen: vec![Seen::default(); scenario.nodes],
+            duties: vec![Duties::default(); scenario.nodes],
             clients: (0..scenario.clients)
                 .map(|index| Client::new(scenario, index, index == 0 && scenario.has(Fault::Stops)))
                 .collect(),
@@ -136,6 +140,7 @@ impl World {
         }
         world.queue.push(scenario.time.as_nanos() as u64, Event::Heal);
         world.plan_fault();
+        world.plan_look_at_leaders();
         world
     }
 
@@ -177,6 +182,7 @@ impl World {
             }
             Event::Kill { machine, epoch, death } => self.kill_at_moment(machine, epoch, death),
             Event::FaultEnds(end) => self.fault_ends(end),
+            Event::LookAtLeaders => self.look_at_leaders(),
             Event::Heal => self.heal(),
             Event::CheckUp => self.check_up(),
         }

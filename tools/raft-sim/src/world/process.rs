@@ -209,6 +209,7 @@ impl World {
             let at = host.disk.end(begins);
             let took = Duration::from_nanos(at - begins);
             host.log_report = Some(Report::Log(result, took));
+            host.log_since = Some(begins);
             host.disk_until = host.disk_until.max(at);
             self.queue.push(at, Event::LogDone { machine, epoch });
         }
@@ -230,6 +231,7 @@ impl World {
         self.steps += 1;
         self.trace.add(self.now);
         let Some(report) = host.log_report.take() else { return };
+        host.log_since = None;
         if let Report::Log(Ok(report), _) = &report
             && let LogDone::Written { rotated, .. } = report.done
         {
@@ -264,6 +266,10 @@ impl World {
         let mut broken = None;
         for vote in journal::take_votes() {
             broken = broken.or(self.cluster.voted(vote).err());
+            let host = &self.hosts[vote.voter];
+            if !host.may_end && !host.disk.holds_vote(self.now, &vote) {
+                broken.get_or_insert(format!("it gives a vote that isn't on its disk: {vote:?}"));
+            }
         }
         let host = &self.hosts[machine];
         if let Some(driver) = host.server.as_ref().and_then(|server| server.driver()) {

@@ -37,11 +37,14 @@ pub enum Fault {
     Stops,
     /// A node that the others can't call, to the end: all that it hears comes by its own calls.
     Walls,
+    /// Machines that never come back once all is well: a minority, some of those that may lose
+    /// what is durable.
+    Losses,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Fault; 14] = [
+    pub const ALL: [Fault; 15] = [
         Fault::Delays,
         Fault::Breaks,
         Fault::Cuts,
@@ -56,6 +59,7 @@ impl Fault {
         Fault::Wipes,
         Fault::Stops,
         Fault::Walls,
+        Fault::Losses,
     ];
 
     /// The name by which it is chosen.
@@ -76,6 +80,7 @@ impl Fault {
             Fault::Wipes => "wipes",
             Fault::Stops => "stops",
             Fault::Walls => "walls",
+            Fault::Losses => "losses",
         }
     }
 
@@ -175,7 +180,7 @@ impl Scenario {
             max_unpersisted_bytes: random.spread(4 << 10, 1 << 20),
             recent_bytes: random.spread(1 << 10, 1 << 20),
             weather,
-            fault_pause: random.spread(election_ms / 2, election_ms * 20)
+            fault_pause: random.spread(election_ms / 2, election_ms * 10)
                 * 1_000_000
                 * if is_quiet { 20 } else { 1 },
             keys: random.spread(2, 64),
