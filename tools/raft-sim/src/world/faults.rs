@@ -223,8 +223,26 @@ impl World {
             Death::PowerCut => "loses its power".to_owned(),
         });
         self.kill(machine, death);
-        let length = self.length();
-        self.queue.push(self.now + length, Event::Start { machine });
+        let starts_at = self.now + self.length();
+        self.queue.push(starts_at, Event::Start { machine });
+        self.crash_again(machine, starts_at);
+    }
+
+    /// What has crashed may do so again soon after its start, or while it starts.
+    fn crash_again(&mut self, machine: usize, starts_at: u64) {
+        if !self.faults.random.permille(250) {
+            return;
+        }
+        let deaths = [(Fault::Crashes, Death::Killed), (Fault::PowerCuts, Death::PowerCut)];
+        let deaths: Vec<Death> = deaths
+            .into_iter()
+            .filter(|(fault, _)| self.scenario.has(*fault))
+            .map(|(_, death)| death)
+            .collect();
+        let Some(death) = self.faults.random.pick(&deaths).copied() else { return };
+        let soon = self.faults.random.spread(100_000, 2 * self.faults.election);
+        let epoch = self.hosts[machine].epoch;
+        self.queue.push(starts_at + soon, Event::Kill { machine, epoch, death });
     }
 
     /// One machine loses its power, or all do.

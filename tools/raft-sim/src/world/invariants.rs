@@ -88,6 +88,14 @@ impl Cluster {
                 term, commit, seen.term, seen.commit
             ));
         }
+        let durable = raft.id(raft.durable()).unwrap_or_default();
+        if durable.index > durable_last.index
+            || durable.index == durable_last.index && durable != durable_last
+        {
+            return Err(format!(
+                "{durable} counts as durable, and what was written last ends with {durable_last}"
+            ));
+        }
         if durable_term < seen.durable_term {
             return Err(format!(
                 "the durable term fell from {} to {durable_term}",
