@@ -98,6 +98,8 @@ impl Client {
         let endpoints: Vec<Endpoint> = (1..=scenario.nodes).map(endpoint).collect();
         let timeout = Duration::from_millis(random.spread(500, 10_000));
         let options = Options { timeout, ..Options::new(endpoints.clone()) };
+        // Who calls now and then still takes for the leader who was it long ago.
+        let slowness = if random.permille(300) { random.between(2, 20) } else { 1 };
         Client {
             index,
             options,
@@ -114,7 +116,7 @@ impl Client {
             values: 0,
             keys: scenario.keys,
             value_bytes: scenario.value_bytes,
-            think: scenario.think,
+            think: scenario.think * slowness,
             hands_over,
             random,
             look_at: Some(0),

@@ -200,8 +200,8 @@ impl Scenario {
 fn draw_weather(random: &mut Random, election_ms: u64, delays: bool) -> Weather {
     let shortest = random.spread(20_000, 200_000);
     let longest = shortest + random.spread(20_000, election_ms * 50_000);
-    let spikes = random.spread(1, 30);
-    let spike = random.spread(1_000_000, election_ms * 2_000_000);
+    let spikes = random.spread(1, 200);
+    let spike = random.spread(1_000_000, election_ms * 4_000_000);
     let byte_time = random.spread(1, 2000);
     let window = random.spread(4 << 10, 256 << 10) as usize;
     let splits = random.spread(1, 500);
