@@ -6,8 +6,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use raft_sim::mutants::{Bench, DIRECTORY, Limits, Mutant, Tools, Verdict, read_all};
+use raft_sim::mutants::{
+    Bench, DIRECTORY, Judged, Limits, Memory, Mutant, Tools, Verdict, read_all,
+};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -142,4 +145,22 @@ fn what_doesnt_fit_or_build_isnt_found() {
     );
     let other = patch_to("wrong").replace("-right", "-something else");
     assert!(matches!(judge(&other), Verdict::NotApplied(text) if text.contains("code")));
+}
+
+#[test]
+fn what_was_judged_is_remembered_until_sources_or_patch_or_limits_change() {
+    let tree = fake_tree(&patch_to("wrong"));
+    let mutant = read_all(tree.path()).unwrap().remove(0);
+    let path = tree.path().join("judged.jsonl");
+    let memory = |tag: &str| Memory::open(path.clone(), tag.to_owned()).unwrap();
+    let limits = |seeds| Limits { seeds, jobs: 1 };
+    let verdict = Verdict::Found { seed: 3, seeds: 4, finding: "a finding".to_owned() };
+    let judged = Judged { mutant: mutant.clone(), verdict, took: Duration::from_secs(5) };
+    assert_eq!(memory("one").recall(&mutant, limits(20)).unwrap(), None);
+    memory("one").keep(&judged).unwrap();
+    assert_eq!(memory("one").recall(&mutant, limits(20)).unwrap(), Some(judged));
+    assert_eq!(memory("one").recall(&mutant, limits(3)).unwrap(), None, "it took more seeds");
+    assert_eq!(memory("two").recall(&mutant, limits(20)).unwrap(), None, "other sources");
+    fs::write(&mutant.path, patch_to("unbuildable")).unwrap();
+    assert_eq!(memory("one").recall(&mutant, limits(20)).unwrap(), None, "another patch");
 }

@@ -150,6 +150,10 @@ pub(crate) struct MutantsArgs {
     /// Where the copy is built [default: target/mutants in the tree]
     #[arg(long)]
     work: Option<PathBuf>,
+    /// Don't judge again what an earlier run there has judged, if neither the
+    /// sources nor the patch have changed
+    #[arg(long)]
+    resume: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,

@@ -76,7 +76,7 @@ pub(super) fn sweep(args: &SweepArgs) -> u8 {
         }
     }
     let mut is_interrupted = false;
-    while workers.iter().any(Option::is_some) && (args.all || sum.findings.is_empty()) {
+    while goes_on(args, &workers, &sum) {
         if interrupted.load(Ordering::Relaxed) {
             is_interrupted = true;
             break;
@@ -103,6 +103,14 @@ pub(super) fn sweep(args: &SweepArgs) -> u8 {
         true => FINE,
     };
     written(say([text]), code)
+}
+
+/// Without `--all` it ends once no lower seed than the first that finds something is left, so that
+/// the same one is told however many processes there are.
+fn goes_on(args: &SweepArgs, workers: &[Option<Worker>], sum: &Sum) -> bool {
+    let first = sum.findings.iter().map(|(seed, _)| *seed).min().filter(|_| !args.all);
+    let mut workers = workers.iter().flatten();
+    workers.any(|worker| first.is_none_or(|first| worker.at.unwrap_or(worker.next) < first))
 }
 
 /// Takes one piece of news in.

@@ -269,6 +269,18 @@ impl SimulatedDisk {
         Ok(bytes)
     }
 
+    /// The bytes that the device holds of a file at `now_us`, which isn't before the last
+    /// [`SimulatedDisk::begin`]: what is run and ends later isn't there yet.
+    pub fn device_at(&self, path: &Path, now_us: u64) -> io::Result<Vec<u8>> {
+        let state = self.state();
+        let file = state.find(path)?;
+        let mut bytes = Vec::new();
+        let then = state.file_at(file, now_us);
+        bytes.resize(then.device_length as usize, 0);
+        then.load(0, &mut bytes, true);
+        Ok(bytes)
+    }
+
     /// How often which rare state was reached.
     #[must_use]
     pub fn marks(&self) -> DiskMarks {

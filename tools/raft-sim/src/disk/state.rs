@@ -99,6 +99,18 @@ impl State {
         }
     }
 
+    /// A file as it is at `now`, without what ends later.
+    pub(super) fn file_at(&self, file: u32, now: u64) -> FileState {
+        let place = file as usize;
+        let mut files = vec![FileState::default(); place + 1];
+        files[place] = self.files[place].clone();
+        let is_later = |entry: &&Entry| entry.end > now && entry.undo.file() == Some(file);
+        for entry in self.journal.iter().rev().filter(is_later) {
+            entry.undo.clone().undo(&mut files, &mut [], 0);
+        }
+        files.swap_remove(place)
+    }
+
     /// Lets the time of an operation pass that can't begin before `ready_at`. An error is a
     /// fault of the disk.
     pub(super) fn operate(&mut self, kind: Kind, ready_at: u64, object: u64) -> io::Result<When> {
@@ -138,7 +150,9 @@ impl State {
                 Kind::Write => DiskMark::WriteFailed,
                 _ => DiskMark::NameFailed,
             });
-            return Err(failed());
+            // A file system that never writes in place can run out of room at any write.
+            let is_full = matches!(kind, Kind::Write) && self.chance.coin();
+            return Err(if is_full { full() } else { failed() });
         }
         Ok(When { start, end })
     }

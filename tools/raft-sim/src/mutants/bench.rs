@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use serde_json::Value;
+
 use super::{Mutant, MutantError};
 
 /// What came of a planted bug.
@@ -104,6 +106,15 @@ impl Bench {
         Ok(bench)
     }
 
+    /// The tag of the version that was built of the tree as it is.
+    pub fn tag(&self) -> Result<String, MutantError> {
+        let arguments = ["sweep", "--seeds", "0..1", "--time", "1ms", "--json"];
+        let swept = run(&self.unpatched, arguments, &self.tree)?;
+        let told: Value = serde_json::from_slice(&swept.stdout).unwrap_or_default();
+        let tag = told["tag"].as_str().map(str::to_owned);
+        tag.ok_or_else(|| failed("a sweep of the tree as it is", &swept))
+    }
+
     /// Applies the patch, builds, sweeps, and takes the patch away again.
     pub fn judge(&self, mutant: &Mutant, limits: Limits) -> Result<Verdict, MutantError> {
         let applied = self.apply(mutant, false)?;
@@ -164,12 +175,10 @@ fn finding_of(swept: &Output) -> Result<Option<(u64, String)>, MutantError> {
         return Ok(None);
     }
     let unreadable = || failed("a sweep", swept);
-    let told: serde_json::Value =
-        serde_json::from_slice(&swept.stdout).map_err(|_| unreadable())?;
+    let told: Value = serde_json::from_slice(&swept.stdout).map_err(|_| unreadable())?;
     let findings = told["findings"].as_array().ok_or_else(unreadable)?;
-    let read = |finding: &serde_json::Value| {
-        Some((finding["seed"].as_u64()?, finding["text"].as_str()?.to_owned()))
-    };
+    let read =
+        |finding: &Value| Some((finding["seed"].as_u64()?, finding["text"].as_str()?.to_owned()));
     findings.iter().filter_map(read).min().map(Some).ok_or_else(unreadable)
 }
 

@@ -5,9 +5,11 @@
 //! finds something that the same seed doesn't find in the tree as it is.
 
 mod bench;
+mod memory;
 mod patch;
 mod table;
 
 pub use self::bench::{Bench, Limits, Tools, Verdict};
+pub use self::memory::Memory;
 pub use self::patch::{DIRECTORY, Mutant, MutantError, read_all};
 pub use self::table::{Judged, as_json, as_text};

@@ -73,6 +73,12 @@ pub fn read_all(root: &Path) -> Result<Vec<Mutant>, MutantError> {
 }
 
 impl Mutant {
+    /// Row and name, as in the file's name.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{}-{}", self.row, self.name)
+    }
+
     fn read(path: PathBuf) -> Result<Mutant, MutantError> {
         let text = fs::read_to_string(&path).map_err(MutantError::file(&path))?;
         let wrong = |what: String| MutantError::Head { path: path.clone(), what };

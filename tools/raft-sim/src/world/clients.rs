@@ -98,6 +98,8 @@ impl Client {
         let endpoints: Vec<Endpoint> = (1..=scenario.nodes).map(endpoint).collect();
         let timeout = Duration::from_millis(random.spread(500, 10_000));
         let options = Options { timeout, ..Options::new(endpoints.clone()) };
+        // Who calls now and then still takes for the leader who was it long ago.
+        let slowness = if random.permille(300) { random.between(2, 20) } else { 1 };
         Client {
             index,
             options,
@@ -114,7 +116,7 @@ impl Client {
             values: 0,
             keys: scenario.keys,
             value_bytes: scenario.value_bytes,
-            think: scenario.think,
+            think: scenario.think * slowness,
             hands_over,
             random,
             look_at: Some(0),
@@ -388,8 +390,11 @@ impl Client {
     }
 
     fn draw(&mut self, now: u64, history: &mut History) -> (Ask, Purpose) {
-        if self.hands_over && self.random.permille(20) {
-            return (Ask::transfer(None), Purpose::Transfer);
+        if self.hands_over && self.random.permille(40) {
+            let nodes = self.options.endpoints.iter().filter_map(|endpoint| endpoint.node);
+            let nodes: Vec<NodeId> = nodes.collect();
+            let to = self.random.pick(&nodes).copied().filter(|_| self.random.permille(500));
+            return (Ask::transfer(to), Purpose::Transfer);
         }
         if self.uses_sessions && self.session.is_none() {
             let name = format!("client {} {}", self.index, self.sessions + 1);
@@ -401,7 +406,9 @@ impl Client {
         let (key, counter) = (format!("k{number}"), format!("n{number}"));
         self.values += 1;
         let padding = self.random.spread(1, self.value_bytes) as usize;
-        let value = format!("{}.{}.{}", self.index, self.values, "v".repeat(padding));
+        // Zeros look like what was never written.
+        let filler = if self.random.permille(300) { "\0" } else { "v" };
+        let value = format!("{}.{}.{}", self.index, self.values, filler.repeat(padding));
         let (key, counter, value) = (key.as_bytes(), counter.as_bytes(), value.as_bytes());
         let operation = match kind {
             0..25 => Operation::Put { key, value },

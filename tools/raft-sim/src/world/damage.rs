@@ -24,7 +24,7 @@ impl World {
     pub(super) fn rot(&mut self) {
         let Some(machine) = self.victim() else { return };
         let random = self.faults.random();
-        let Some(path) = self.hosts[machine].disk.rot(random) else { return };
+        let Some(path) = self.hosts[machine].disk.rot(self.now, random) else { return };
         self.hosts[machine].may_end = true;
         self.note(Some(machine), || format!("has a bit flipped in {}", path.display()));
     }

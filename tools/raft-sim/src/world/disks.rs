@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::invariants::Vote;
 use super::random::Random;
 use super::scenario::{Fault, Scenario};
 use crate::disk::{DamageKind, DiskFaults, DiskMark, SimulatedDisk, Span};
@@ -16,6 +17,12 @@ pub(crate) struct HostDisk {
 const FIRST_BLOCK: usize = 4096;
 const BLOCK_HEAD_BYTES: usize = 64;
 const BLOCK_ALIGNMENT: usize = 512;
+
+/// The directory in which each node has one by its number.
+pub(crate) const DATA: &str = "/data";
+
+/// Where the two copies of the hard state begin in their file.
+const HARD_STATE_COPIES: [usize; 2] = [0, 32_768];
 
 impl HostDisk {
     pub(crate) fn new(scenario: &Scenario, machine: usize) -> HostDisk {
@@ -116,25 +123,55 @@ impl HostDisk {
         self.disk.stall_until(until / 1000);
     }
 
-    /// Flips a bit somewhere, in the segment that was begun last only where a later block proves
-    /// that it was durable: where a log ends, rot can't be told from what a crash has left.
-    pub(crate) fn rot(&self, random: &mut Random) -> Option<PathBuf> {
+    /// Flips a bit somewhere, in the segment that was begun last only where a later block or the
+    /// floor proves that it was durable: where a log ends, rot can't be told from what a crash
+    /// has left. Now and then it is the last that is proven.
+    pub(crate) fn rot(&self, now: u64, random: &mut Random) -> Option<PathBuf> {
         let mut files = self.disk.files();
         let newest = files.iter().map(|(path, _)| path).filter(|path| is_segment(path)).max();
         let newest = newest.cloned();
         files.retain(|(_, length)| *length > 0);
         let (path, length) = random.pick(&files)?;
-        let range = if Some(path) == newest.as_ref() {
-            proven(&self.disk.contents(path, true).ok()?)
-        } else {
-            0..*length
-        };
+        let range =
+            if Some(path) == newest.as_ref() { self.proven(path, now)? } else { 0..*length };
         if range.is_empty() {
             return None;
         }
-        let offset = range.start + random.below(range.end - range.start);
+        let begin = match random.permille(300) {
+            true => range.start.max(range.end.saturating_sub(2 * BLOCK_ALIGNMENT as u64)),
+            false => range.start,
+        };
+        let offset = begin + random.below(range.end - begin);
         let bit = random.below(8) as u8;
         self.disk.rot(path, offset, bit).ok().map(|()| path.clone())
+    }
+
+    /// Where a segment that is still written has what is known to be durable.
+    fn proven(&self, path: &Path, now: u64) -> Option<Range<u64>> {
+        let segment = self.disk.device_at(path, now / 1000).ok()?;
+        let by_blocks = proven_by_blocks(&segment);
+        let hard_state = path.parent()?.parent()?.join("hardstate");
+        let hard_state = self.disk.device_at(&hard_state, now / 1000).ok()?;
+        let floors = HARD_STATE_COPIES.map(|copy| {
+            let is_in_it = number(&hard_state, copy + 112, 8) == number(&segment, 64, 8);
+            number(&hard_state, copy + 120, 8).filter(|_| is_in_it)
+        });
+        // One that only one copy has may have rotten.
+        let by_floor = floors[0].filter(|_| floors[0] == floors[1]).unwrap_or_default();
+        let end = by_blocks.max(by_floor);
+        Some(FIRST_BLOCK as u64..end.min(segment.len() as u64))
+    }
+
+    /// Whether the device holds at `now` that its node has voted for a machine in a term, or has
+    /// come to a later term: in both copies, so that either may rot.
+    pub(crate) fn holds_vote(&self, now: u64, vote: &Vote) -> bool {
+        let path = PathBuf::from(format!("{DATA}/{}/hardstate", vote.voter + 1));
+        let device = self.disk.device_at(&path, now / 1000).unwrap_or_default();
+        HARD_STATE_COPIES.iter().all(|copy| {
+            let term = number(&device, copy + 80, 8).unwrap_or_default();
+            let candidate = number(&device, copy + 104, 2).unwrap_or_default();
+            term > vote.term || (term, candidate) == (vote.term, vote.candidate as u64 + 1)
+        })
     }
 
     pub(crate) fn trace(&self) -> u64 {
@@ -152,23 +189,24 @@ fn is_segment(path: &Path) -> bool {
     path.extension().is_some_and(|name| name == "seg")
 }
 
-/// Where a segment that is still written has blocks of which a later one says that they are
-/// durable: damage there can be told from what a crash leaves.
-fn proven(segment: &[u8]) -> Range<u64> {
-    let number = |at: usize, bytes: usize| {
-        let field = segment.get(at..at + bytes)?;
-        Some(field.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
-    };
+/// Up to where a segment has blocks of which a later one says that they are durable: damage there
+/// can be told from what a crash leaves.
+fn proven_by_blocks(segment: &[u8]) -> u64 {
     let mut blocks = Vec::new();
     let mut at = FIRST_BLOCK;
-    while number(at + 16, 8) == Some(at as u64) {
+    while number(segment, at + 16, 8) == Some(at as u64) {
         blocks.push(at as u64);
-        let length = number(at + 48, 4).unwrap_or_default() as usize;
+        let length = number(segment, at + 48, 4).unwrap_or_default() as usize;
         at = (at + BLOCK_HEAD_BYTES + length).next_multiple_of(BLOCK_ALIGNMENT);
     }
     // The last one may not be durable, and what the one before it says may not be either.
-    let end = blocks.len().checked_sub(2).map_or(0, |place| blocks[place]);
-    FIRST_BLOCK as u64..end
+    blocks.len().checked_sub(2).map_or(0, |place| blocks[place])
+}
+
+/// A field of a file: a number, its lowest byte first.
+fn number(file: &[u8], at: usize, bytes: usize) -> Option<u64> {
+    let field = file.get(at..at + bytes)?;
+    Some(field.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
 }
 
 fn draw(scenario: &Scenario, random: &mut Random) -> DiskFaults {

@@ -43,7 +43,14 @@ impl World {
             ..network.weather.clone()
         };
         drop(network);
+        let losses = self.losses();
         for machine in 0..self.hosts.len() {
+            if losses.contains(&machine) {
+                self.kill_if_alive(machine, Death::PowerCut);
+                self.hosts[machine].state = State::Gone("it never comes back".to_owned());
+                self.note(Some(machine), || "never comes back".to_owned());
+                continue;
+            }
             let host = &self.hosts[machine];
             let is_stuck = host.disk_until.max(host.busy_until) > self.now + SOON;
             if host.disk.is_read_only() {

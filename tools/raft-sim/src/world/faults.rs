@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use raft_node::model::Index;
+
 use super::host::State;
-use super::invariants::Cluster;
 use super::process::Death;
 use super::queue::Event;
 use super::random::Random;
@@ -17,6 +18,8 @@ pub(super) struct Faults {
     kinds: Vec<Fault>,
     pause: u64,
     election: u64,
+    /// The machine that the last one was meant for.
+    last: usize,
     /// The machines whose disks may lose what is durable: a minority, so that each committed
     /// entry has a good copy in every quorum of the others.
     victims: Vec<usize>,
@@ -63,6 +66,7 @@ impl Faults {
             kinds: scenario.faults.iter().copied().filter(timed).collect(),
             pause: scenario.fault_pause,
             election: scenario.election_timeout.as_nanos() as u64,
+            last: 0,
         }
     }
 
@@ -81,7 +85,12 @@ impl World {
         if self.faults.kinds.is_empty() || self.phase != Phase::Faulty {
             return;
         }
-        let pause = self.faults.random.below(2 * self.faults.pause) + 1;
+        // Now and then one comes while the cluster is still busy with another.
+        let pause = match self.faults.random.permille(300) {
+            true => self.faults.pause.min(self.faults.election),
+            false => self.faults.pause,
+        };
+        let pause = self.faults.random.below(2 * pause) + 1;
         self.queue.push(self.now + pause, Event::Fault);
     }
 
@@ -90,13 +99,11 @@ impl World {
         if self.phase != Phase::Faulty {
             return;
         }
-        self.look_at_leaders();
         let kinds = self.faults.kinds.clone();
         let Some(kind) = self.faults.random.pick(&kinds) else { return };
         let machine = self.faults.random.below(self.hosts.len() as u64) as usize;
-        // Leaders are worth more than others.
-        let leader = self.leader().map(|(leader, _)| leader);
-        let machine = leader.filter(|_| self.faults.random.permille(300)).unwrap_or(machine);
+        let machine = self.worth_most().unwrap_or(machine);
+        self.faults.last = machine;
         match kind {
             Fault::Breaks => {
                 let both = self.faults.random.permille(600);
@@ -125,13 +132,12 @@ impl World {
         }
     }
 
-    fn look_at_leaders(&mut self) {
-        let patience = self.scenario.election_timeout;
-        let servers = self.hosts.iter().filter_map(|host| host.server.as_ref());
-        let drivers = servers.filter_map(|server| server.driver());
-        let broken = drivers.filter_map(|driver| Cluster::leads_alone(driver, patience).err());
-        if let Some(text) = broken.collect::<Vec<_>>().pop() {
-            self.found(text);
+    /// Leaders are worth more than others; and troubles of one machine don't come alone.
+    fn worth_most(&mut self) -> Option<usize> {
+        match self.faults.random.below(10) {
+            0..5 => self.leader().map(|(leader, _)| leader),
+            5..7 => Some(self.faults.last),
+            _ => None,
         }
     }
 
@@ -143,13 +149,13 @@ impl World {
     /// Cuts one link, one node off, or the nodes into two groups; in one direction or in both.
     fn cut_links(&mut self, machine: usize) {
         let count = self.hosts.len();
-        let (shape, both) = (self.faults.random.below(4), self.faults.random.permille(500));
+        let (shape, both) = (self.faults.random.below(5), self.faults.random.permille(500));
         let group = self.faults.random.below(1 << count);
         let other = (machine + 1 + self.faults.random.below(count as u64 - 1) as usize) % count;
         let is_cut = |from: usize, to: usize| match shape {
             0 => (from, to) == (machine, other),
-            1 => from == machine,
-            2 => to == machine,
+            1 | 2 => from == machine,
+            3 => to == machine,
             _ => group >> from & 1 == 1 && group >> to & 1 == 0,
         };
         let until = self.now + self.length();
@@ -182,6 +188,17 @@ impl World {
         self.note(Some(machine), || format!("has a disk that stands still until {until} ns"));
     }
 
+    /// The machines that never come back once all is well. Where there is no cluster yet all are
+    /// needed.
+    pub(super) fn losses(&mut self) -> Vec<usize> {
+        let is_lossy = self.scenario.has(Fault::Losses) && self.scenario.has_atlas;
+        if !is_lossy || self.cluster.committed() <= Index(1) {
+            return Vec::new();
+        }
+        let Faults { victims, random, .. } = &mut self.faults;
+        victims.iter().copied().filter(|_| random.permille(700)).collect()
+    }
+
     pub(super) fn crash(&mut self, machine: usize, death: Death) {
         if !matches!(self.hosts[machine].state, State::Up | State::Starting) {
             return;
@@ -191,8 +208,26 @@ impl World {
             Death::PowerCut => "loses its power".to_owned(),
         });
         self.kill(machine, death);
-        let length = self.length();
-        self.queue.push(self.now + length, Event::Start { machine });
+        let starts_at = self.now + self.length();
+        self.queue.push(starts_at, Event::Start { machine });
+        self.crash_again(machine, starts_at);
+    }
+
+    /// What has crashed may do so again soon after its start, or while it starts.
+    fn crash_again(&mut self, machine: usize, starts_at: u64) {
+        if !self.faults.random.permille(250) {
+            return;
+        }
+        let deaths = [(Fault::Crashes, Death::Killed), (Fault::PowerCuts, Death::PowerCut)];
+        let deaths: Vec<Death> = deaths
+            .into_iter()
+            .filter(|(fault, _)| self.scenario.has(*fault))
+            .map(|(_, death)| death)
+            .collect();
+        let Some(death) = self.faults.random.pick(&deaths).copied() else { return };
+        let soon = self.faults.random.spread(100_000, 2 * self.faults.election);
+        let epoch = self.hosts[machine].epoch;
+        self.queue.push(starts_at + soon, Event::Kill { machine, epoch, death });
     }
 
     /// One machine loses its power, or all do.

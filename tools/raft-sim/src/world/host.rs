@@ -9,7 +9,7 @@ use raft_node::model::NodeId;
 use raft_node::node::{Readiness, Report, Server, Store};
 
 use super::clock::Clock;
-use super::disks::HostDisk;
+use super::disks::{DATA, HostDisk};
 use super::doors::Door;
 use super::outside::Surroundings;
 use super::scenario::Scenario;
@@ -50,6 +50,8 @@ pub(crate) struct Host {
     /// What the log thread and the file thread will report.
     pub(crate) log_report: Option<Report>,
     pub(crate) file_report: Option<Report>,
+    /// Since when the log thread has had its work, if it has any.
+    pub(crate) log_since: Option<u64>,
     /// When the last of what its disk does now is done.
     pub(crate) disk_until: u64,
     /// Whether its directory was wiped, or has rotten, or is a copy: it may be refused.
@@ -88,6 +90,7 @@ impl Host {
             reports: Vec::new(),
             log_report: None,
             file_report: None,
+            log_since: None,
             disk_until: 0,
             may_end: false,
             is_copy: false,
@@ -120,13 +123,14 @@ impl Host {
         self.is_called = false;
         self.log_report = None;
         self.file_report = None;
+        self.log_since = None;
         self.disk_until = 0;
     }
 }
 
 /// What stands in the nodes' raft.ini, with sizes that the file wouldn't allow.
 fn configuration(scenario: &Scenario) -> Config {
-    let mut text = String::from("[Cluster]\nName = simulated\nDataDirectory = /data\n[Nodes]\n");
+    let mut text = format!("[Cluster]\nName = simulated\nDataDirectory = {DATA}\n[Nodes]\n");
     for number in 1..=scenario.nodes {
         text += &format!("Node{number} = N{number}\n");
     }

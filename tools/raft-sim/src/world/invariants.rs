@@ -1,7 +1,6 @@
 //! What must hold of the cluster after every step. Only what a step has changed is looked at.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use raft_node::model::{Index, LogId, Member, Term, TermRun};
 use raft_node::node::driver::Driver;
@@ -127,25 +126,6 @@ impl Cluster {
         self.applied(driver, seen)
     }
 
-    /// A leader isn't one for long when no quorum answers it. Looked at now and then.
-    pub(crate) fn leads_alone(driver: &Driver, patience: Duration) -> Result<(), Broken> {
-        let raft = driver.raft();
-        let Some(term) = raft.leads() else { return Ok(()) };
-        let status = raft.status();
-        let (_, members) = raft.configuration();
-        let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
-        let silent = voters().filter(|seat| {
-            let mut peers = status.peers.iter();
-            let peer = peers.find(|peer| Some(peer.member) == seat.member());
-            peer.and_then(|peer| peer.heard_ago).is_some_and(|ago| ago > 2 * patience)
-        });
-        let silent = silent.count();
-        if silent > voters().count() / 2 {
-            return Err(format!("{silent} voters are silent, and the leader of {term} leads on"));
-        }
-        Ok(())
-    }
-
     fn elected(&mut self, driver: &Driver, term: Term) -> Result<(), Broken> {
         let raft = driver.raft();
         let (_, Some(me)) = raft.term_and_leader() else {
@@ -155,6 +135,7 @@ impl Cluster {
         if known != me {
             return Err(format!("one leader per term: {known:?} and {me:?} lead term {term}"));
         }
+        self.has_votes(driver.raft(), me, term)?;
         // Who was elected long ago and learns of it late needn't have what came after.
         let Some((_, committed)) = self.committed_in.range(..term).next_back() else {
             return Ok(());
@@ -166,6 +147,22 @@ impl Cluster {
                  committed",
                 raft.id(*committed)
             ));
+        }
+        Ok(())
+    }
+
+    /// A leader was given the votes of a quorum, in this term. Its own it doesn't need to send.
+    fn has_votes(&self, raft: &Raft, me: Member, term: Term) -> Result<(), Broken> {
+        let candidate = usize::from(me.id.number()) - 1;
+        let (_, members) = raft.configuration();
+        let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
+        let gave = voters().filter(|seat| {
+            let voter = usize::from(seat.id.number()) - 1;
+            voter == candidate || self.votes.get(&(voter, term.0)) == Some(&candidate)
+        });
+        let (gave, voters) = (gave.count(), voters().count());
+        if gave <= voters / 2 {
+            return Err(format!("{me:?} leads term {term} with {gave} of {voters} votes"));
         }
         Ok(())
     }

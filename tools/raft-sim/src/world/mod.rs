@@ -14,6 +14,7 @@ mod findings;
 mod host;
 mod invariants;
 mod journal;
+mod leaders;
 mod ledger;
 mod markers;
 mod network;
@@ -38,6 +39,7 @@ use self::faults::Faults;
 pub use self::findings::{Finding, Outcome};
 use self::host::{Host, State};
 use self::invariants::{Cluster, Seen};
+use self::leaders::Duties;
 use self::ledger::Ledger;
 use self::network::{Network, Party};
 use self::outside::SharedNetwork;
@@ -90,6 +92,7 @@ struct World {
     seen: Vec<Seen>,
     ledgers: Vec<Ledger>,
     copies: Copies,
+    duties: Vec<Duties>,
     clients: Vec<Client>,
     history: History,
     cluster: Cluster,
@@ -120,6 +123,7 @@ impl World {
             seen: vec![Seen::default(); machines],
             ledgers: (0..machines).map(|_| Ledger::default()).collect(),
             copies: Copies::new(spare),
+            duties: vec![Duties::default(); machines],
             clients: (0..scenario.clients)
                 .map(|index| Client::new(scenario, index, index == 0 && scenario.has(Fault::Stops)))
                 .collect(),
@@ -155,6 +159,7 @@ impl World {
         }
         world.queue.push(scenario.time.as_nanos() as u64, Event::Heal);
         world.plan_fault();
+        world.plan_look_at_leaders();
         world
     }
 
@@ -206,6 +211,7 @@ impl World {
             }
             Event::Kill { machine, epoch, death } => self.kill_at_moment(machine, epoch, death),
             Event::FaultEnds(end) => self.fault_ends(end),
+            Event::LookAtLeaders => self.look_at_leaders(),
             Event::Heal => self.heal(),
             Event::CheckUp => self.check_up(),
         }

@@ -212,6 +212,7 @@ impl World {
             let at = host.disk.end(begins);
             let took = Duration::from_nanos(at - begins);
             host.log_report = Some(Report::Log(result, took));
+            host.log_since = Some(begins);
             host.disk_until = host.disk_until.max(at);
             self.queue.push(at, Event::LogDone { machine, epoch });
         }
@@ -238,6 +239,7 @@ impl World {
             Report::Log(Err(error), _) if error.class() == ErrorClass::NoSpace => Done::NoRoom,
             _ => Done::Unknown,
         });
+        host.log_since = None;
         self.note_astray(machine);
         if let Report::Log(Ok(report), _) = &report
             && let LogDone::Written { rotated, .. } = report.done

@@ -45,7 +45,12 @@ impl World {
                         to + 1
                     ));
                 }
-                self.cluster.voted(Vote { voter: me, term: term.0, candidate: to })
+                let vote = Vote { voter: me, term: term.0, candidate: to };
+                let host = &self.hosts[machine];
+                if !host.may_end && !host.disk.holds_vote(self.now, &vote) {
+                    return Err(format!("it gives a vote that isn't on its disk: {vote:?}"));
+                }
+                self.cluster.voted(vote)
             }
             Said::Durable(index) => self.check_durable(machine, to, term, index),
             Said::Nothing => Ok(()),

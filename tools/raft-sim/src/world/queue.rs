@@ -30,6 +30,8 @@ pub(crate) enum Event {
     Kill { machine: usize, epoch: u64, death: Death },
     /// Something that went wrong is over.
     FaultEnds(FaultEnd),
+    /// It is looked whether leaders do what they have to.
+    LookAtLeaders,
     /// Nothing goes wrong any more.
     Heal,
     /// It is looked whether the cluster has come back.

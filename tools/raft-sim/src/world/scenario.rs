@@ -45,11 +45,14 @@ pub enum Fault {
     Stops,
     /// A node that the others can't call, to the end: all that it hears comes by its own calls.
     Walls,
+    /// Machines that never come back once all is well: a minority, some of those that may lose
+    /// what is durable.
+    Losses,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Fault; 18] = [
+    pub const ALL: [Fault; 19] = [
         Fault::Delays,
         Fault::Breaks,
         Fault::Cuts,
@@ -68,6 +71,7 @@ impl Fault {
         Fault::Clones,
         Fault::Stops,
         Fault::Walls,
+        Fault::Losses,
     ];
 
     /// The name by which it is chosen.
@@ -92,6 +96,7 @@ impl Fault {
             Fault::Clones => "clones",
             Fault::Stops => "stops",
             Fault::Walls => "walls",
+            Fault::Losses => "losses",
         }
     }
 
@@ -191,7 +196,7 @@ impl Scenario {
             max_unpersisted_bytes: random.spread(4 << 10, 1 << 20),
             recent_bytes: random.spread(1 << 10, 1 << 20),
             weather,
-            fault_pause: random.spread(election_ms / 2, election_ms * 20)
+            fault_pause: random.spread(election_ms / 2, election_ms * 10)
                 * 1_000_000
                 * if is_quiet { 20 } else { 1 },
             keys: random.spread(2, 64),
@@ -211,8 +216,8 @@ impl Scenario {
 fn draw_weather(random: &mut Random, election_ms: u64, delays: bool) -> Weather {
     let shortest = random.spread(20_000, 200_000);
     let longest = shortest + random.spread(20_000, election_ms * 50_000);
-    let spikes = random.spread(1, 30);
-    let spike = random.spread(1_000_000, election_ms * 2_000_000);
+    let spikes = random.spread(1, 200);
+    let spike = random.spread(1_000_000, election_ms * 4_000_000);
     let byte_time = random.spread(1, 2000);
     let window = random.spread(4 << 10, 256 << 10) as usize;
     let splits = random.spread(1, 500);

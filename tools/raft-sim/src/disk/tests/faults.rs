@@ -227,3 +227,16 @@ fn a_file_with_bytes_that_were_not_synced_is_named() {
     file.sync().unwrap();
     assert_eq!(disk.unsynced(|_| true), None);
 }
+
+#[test]
+fn the_device_is_seen_as_it_is_at_a_time_whatever_is_run_to_end_later() {
+    let disk = with_ones(1);
+    let before = disk.end();
+    let file = disk.open(&path("a"), Access::Write).unwrap();
+    file.write_at(0, &[2; 512]).unwrap();
+    let written = disk.end();
+    file.sync().unwrap();
+    let first = |now| disk.device_at(&path("a"), now).unwrap()[0];
+    assert_eq!([before, written, disk.end()].map(first), [1, 1, 2]);
+    assert_eq!(first_byte(&disk, Access::ReadDevice), 2, "looking changes nothing");
+}

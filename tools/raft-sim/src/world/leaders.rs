@@ -1,0 +1,105 @@
+//! What leaders owe the cluster: one that a quorum doesn't hear, whose disk stands still, or that
+//! waits for a successor, doesn't hold the others up for long. Looked at twice in each election
+//! timeout.
+
+use std::time::Duration;
+
+use raft_node::model::{Member, Term};
+use raft_node::raft::Raft;
+
+use super::queue::Event;
+use super::{Phase, World};
+
+/// How many times in a row a leader may be found at what has to end within two election timeouts.
+const LOOKS: u32 = 8;
+
+/// What a machine was found at when it was looked at last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Duties {
+    /// The term that it leads, and to whom it hands over.
+    handover: Option<(Term, Member)>,
+    /// How often in a row that was the same.
+    handover_looks: u32,
+    /// How often in a row its disk stood still while a quorum of the others had more than it.
+    still_looks: u32,
+}
+
+impl World {
+    pub(super) fn plan_look_at_leaders(&mut self) {
+        let pause = self.scenario.election_timeout.as_nanos() as u64 / 2;
+        self.queue.push(self.now + pause, Event::LookAtLeaders);
+    }
+
+    pub(super) fn look_at_leaders(&mut self) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        for machine in 0..self.hosts.len() {
+            let last = self.duties[machine];
+            self.duties[machine] = self.look_at_leader(machine, last).unwrap_or_default();
+            let Duties { handover, handover_looks, still_looks } = self.duties[machine];
+            if handover_looks > LOOKS {
+                let text = format!("node {} hands over without an end: {handover:?}", machine + 1);
+                self.found(text);
+            }
+            if still_looks > LOOKS {
+                let text = format!("node {} leads on while its disk stands still", machine + 1);
+                self.found(text);
+            }
+        }
+        self.plan_look_at_leaders();
+    }
+
+    /// What a leader is at, if this is one and has had the time to do anything.
+    fn look_at_leader(&mut self, machine: usize, last: Duties) -> Option<Duties> {
+        let election = self.scenario.election_timeout;
+        let host = &self.hosts[machine];
+        let server = host.server.as_ref()?;
+        let raft = server.driver()?.raft();
+        let term = raft.leads()?;
+        if let Some(text) = leads_alone(raft, term, election) {
+            self.found(text);
+            return None;
+        }
+        if host.paused_until.max(host.busy_until) > self.now || server.leaves_for().is_some() {
+            return None;
+        }
+        let handover = raft.status().transferring.map(|target| (term, target));
+        let is_same = handover.is_some() && handover == last.handover;
+        let patience = election.as_nanos() as u64;
+        let stands_still = host.log_since.is_some_and(|since| self.now > since + patience);
+        let is_still = stands_still && others_have_more(raft);
+        Some(Duties {
+            handover,
+            handover_looks: if is_same { last.handover_looks + 1 } else { 0 },
+            still_looks: if is_still { last.still_looks + 1 } else { 0 },
+        })
+    }
+}
+
+/// Whether a quorum of the others told this leader that they have more on their disks than it has.
+fn others_have_more(raft: &Raft) -> bool {
+    let (status, (_, members)) = (raft.status(), raft.configuration());
+    let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
+    let ahead = voters().filter(|seat| {
+        let mut peers = status.peers.iter();
+        let peer = peers.find(|peer| Some(peer.member) == seat.member());
+        peer.is_some_and(|peer| peer.matched > raft.durable())
+    });
+    ahead.count() > voters().count() / 2
+}
+
+/// What is wrong with a leader that a quorum hasn't answered for two election timeouts.
+fn leads_alone(raft: &Raft, term: Term, election_timeout: Duration) -> Option<String> {
+    let status = raft.status();
+    let (_, members) = raft.configuration();
+    let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
+    let silent = voters().filter(|seat| {
+        let mut peers = status.peers.iter();
+        let peer = peers.find(|peer| Some(peer.member) == seat.member());
+        peer.and_then(|peer| peer.heard_ago).is_some_and(|ago| ago > 2 * election_timeout)
+    });
+    let silent = silent.count();
+    (silent > voters().count() / 2)
+        .then(|| format!("{silent} voters are silent, and the leader of {term} leads on"))
+}
