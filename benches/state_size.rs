@@ -1,5 +1,5 @@
-//! What a large state costs: resident bytes per key, and the processor's time to make it, to write it as the
-//! content of a snapshot and to load it.
+//! What a large state costs: resident bytes per key, and the processor's time to make it, to write
+//! it as the content of a snapshot and to load it.
 //!
 //! `cargo bench --bench state_size -- 10000000` for so many keys; without a number, a million.
 //! Each way to make the state runs in a process of its own, so that its memory is its own.
@@ -150,7 +150,6 @@ fn measure(name: &str, order: Order, keys: u64) {
         nanoseconds_each(loaded, keys),
         each(resident_bytes() - filled)
     );
-    drop(copy);
 
     let puts = keys / 10;
     let random = |place: u64| order.key(mixed(place + 1) % keys);
@@ -165,7 +164,7 @@ fn measure(name: &str, order: Order, keys: u64) {
         nanoseconds_each(beside, puts),
         (resident_bytes() - before) / puts as f64
     );
-    drop(view);
+    drop((view, copy));
 }
 
 fn main() {
