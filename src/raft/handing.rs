@@ -112,25 +112,28 @@ impl Handing {
 
 impl Raft {
     pub(super) fn on_piece_reply(&mut self, from: Member, reply: PieceReply) {
-        let now = self.now;
+        let (now, last) = (self.now, reply.snapshot.last);
+        let held = self.log.term(last.index);
+        let is_of_this_log = held.is_none_or(|term| term == last.term);
         let is_kept = self.snapshots.holds(&reply.snapshot);
         let Role::Leader(leading) = &mut self.role else { return };
         let Some(progress) = leading.peer_mut(from) else { return };
         progress.hear(now);
+        let has = match reply.receipt {
+            Receipt::Done if is_of_this_log => {
+                return self.hear_levels(from, last.index, last.index);
+            }
+            Receipt::Done => return,
+            Receipt::Has(has) => has,
+        };
         let Pace::Snapshot(handing) = progress.pace else { return };
-        let is_same = reply.snapshot == handing.snapshot;
-        match reply.receipt {
-            Receipt::Done if is_same => {
-                let last = reply.snapshot.last.index;
-                self.hear_levels(from, last, last);
-            }
-            Receipt::Done => {}
-            Receipt::Has(has) if is_same => self.receipt(from, handing, has),
+        if reply.snapshot == handing.snapshot {
+            self.receipt(from, handing, has);
+        } else if is_kept && has > 0 {
             // It has part of another one. That is as good, if it can have the rest.
-            Receipt::Has(has) if is_kept && has > 0 => {
-                self.receipt(from, Handing::new(reply.snapshot), has);
-            }
-            Receipt::Has(_) => self.receipt(from, handing, 0),
+            self.receipt(from, Handing::new(reply.snapshot), has);
+        } else {
+            self.receipt(from, handing, 0);
         }
     }
 

@@ -249,7 +249,7 @@ impl Raft {
             }
             let snapshot = spoken.snapshot;
             following.spoken = None;
-            following.acknowledged = durable.min(following.matched);
+            following.acknowledged = following.acknowledged.max(last);
             PieceReply { snapshot, receipt: Receipt::Done }
         } else {
             let Some(receiving) = &self.receiving else { return };

@@ -12,6 +12,7 @@ mod links;
 mod script;
 mod show;
 mod snapshots;
+mod transfers;
 
 use std::path::{Path, PathBuf};
 

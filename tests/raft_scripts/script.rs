@@ -245,7 +245,11 @@ impl World {
     fn snapshot(&mut self, id: u16) {
         let taken = self.hosts.get_mut(&id).expect("a node").take_snapshot();
         match taken {
-            Some(snapshot) => self.print(&format!("  {id}: snapshot {snapshot}")),
+            Some(snapshot) => {
+                let (at, configuration) = &self.hosts[&id].disk.snapshots[0].configuration;
+                let members = show::configuration(configuration);
+                self.print(&format!("  {id}: snapshot {snapshot}, configuration {at}: {members}"));
+            }
             None => self.print(&format!("  {id}: nothing to take a snapshot of")),
         }
         self.drain(id);
@@ -464,9 +468,10 @@ impl World {
         lines.iter().for_each(|line| self.print(line));
     }
 
-    /// `stabilize [nodes]`: messages between these nodes, their writes and their reads, until
-    /// nothing is left.
+    /// `stabilize [nodes] [files=off]`: messages between these nodes, their writes, their reads and
+    /// what they do with the files of snapshots, until nothing is left.
     fn stabilize(&mut self, arguments: &Arguments<'_>) {
+        let files = arguments.named.get("files") != Some(&"off");
         let mut nodes = arguments.nodes();
         if nodes.is_empty() {
             nodes = self.hosts.keys().copied().collect();
@@ -483,14 +488,16 @@ impl World {
                     moved = true;
                 }
                 let host = self.hosts.get_mut(&id).expect("a node");
-                let is_idle =
-                    host.writes.is_empty() && host.reads.is_empty() && !host.files.has_work();
+                let has_files = files && host.files.has_work();
+                let is_idle = host.writes.is_empty() && host.reads.is_empty() && !has_files;
                 if host.raft.is_some() && !is_idle {
                     if !host.writes.is_empty() {
                         host.persist(usize::MAX);
                     }
                     host.read_log();
-                    host.work_on_files();
+                    if has_files {
+                        host.work_on_files();
+                    }
                     self.drain(id);
                     moved = true;
                 }

@@ -196,7 +196,7 @@ pub(super) fn role(role: RoleKind) -> &'static str {
     }
 }
 
-fn configuration(configuration: &Configuration) -> String {
+pub(super) fn configuration(configuration: &Configuration) -> String {
     let seats = configuration.seats().iter().map(|seat| {
         let vacant = if seat.incarnation.is_none() { "?" } else { "" };
         let standing = match seat.standing {
