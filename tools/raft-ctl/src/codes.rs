@@ -74,8 +74,6 @@ codes! {
         "--seq is 1,024 or more above the lowest number that is waited for; nothing was changed."
     Unsupported "unsupported" Usage "refused" false
         "The cluster's feature level is too low for the request; nothing was changed."
-    SnapshotGone "snapshot_gone" Negative "refused" true
-        "The node doesn't keep this snapshot any more; nothing was changed."
     CannotConnect "cannot_connect" CannotConnect "refused" true
         "No node could be reached; nothing was written."
     Incompatible "incompatible" CannotConnect "refused" true
@@ -102,6 +100,8 @@ codes! {
         "No other voter can take leadership over; the leader goes on."
     TransferFailed "transfer_failed" NotDone "refused" true
         "The other node didn't take leadership over in time; the leader goes on."
+    SnapshotGone "snapshot_gone" NotDone "refused" true
+        "No node keeps this snapshot any more; nothing was written."
     NotYet "not_yet" NotDone "refused" true
         "An earlier change isn't committed yet; nothing was changed."
     SessionInUse "session_in_use" NotDone "refused" true

@@ -11,6 +11,7 @@ mod nodes;
 mod pages;
 mod ping;
 mod scan;
+mod snapshot;
 mod status;
 mod transfer;
 mod wait;
@@ -48,6 +49,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<Exit, CliError> {
         Command::Ping(args) => ping::run(args, &context, out),
         Command::TransferLeader(args) => transfer::run(args, &context, out),
         Command::Hash(_) => hash::run(&context, out),
+        Command::Snapshot(command) => snapshot::run(command, &context, out),
         Command::Bench(args) => bench::run(args, &context, out),
         Command::Log(_) | Command::Meta(_) | Command::Completions(_) | Command::Man(_) => {
             unreachable!("carried out above")

@@ -10,6 +10,8 @@ mod offline;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod snapshots;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod terminal;

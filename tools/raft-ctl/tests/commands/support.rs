@@ -12,11 +12,11 @@ use bytes::{Bytes, BytesMut};
 use raft_node::kv::{Applied, Machine, check_command};
 use raft_node::model::{
     Boot, ClusterId, Configuration, EntryHeader, EntryKind, EntryRef, Epoch, Incarnation, Index,
-    LogId, LogTime, Member, NodeId, Seat, Standing, Term,
+    LogId, LogTime, Member, NodeId, Seat, SnapshotId, Standing, Term,
 };
 use raft_node::wire::{
-    HelloRefusal, PeerReport, RefusalCode, ReplyBody, Request, RequestBody, StatusReply,
-    StatusRole, StorageKind,
+    HelloRefusal, KeptSnapshot, PeerReport, RefusalCode, ReplyBody, Request, RequestBody,
+    StatusReply, StatusRole, StorageKind,
 };
 use raft_node::{model, wire};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -42,6 +42,10 @@ pub(crate) enum Mood {
     Dying(u64),
     /// Waits for others to form a cluster.
     Forming,
+    /// Knows no leader.
+    Leaderless,
+    /// Answers how it stands and nothing else.
+    Silent,
 }
 
 /// A cluster of one node.
@@ -51,7 +55,10 @@ pub(crate) struct FakeCluster {
 }
 
 struct State {
+    id: u16,
     mood: Mood,
+    /// The newest first.
+    kept: Vec<KeptSnapshot>,
     /// Known once the node listens.
     port: Arc<OnceLock<u16>>,
     machine: Machine,
@@ -60,9 +67,14 @@ struct State {
 
 impl FakeCluster {
     pub(crate) fn start(mood: Mood) -> FakeCluster {
+        FakeCluster::keeping(1, mood, Vec::new())
+    }
+
+    /// The node of this number, which keeps these snapshots, the newest first.
+    pub(crate) fn keeping(id: u16, mood: Mood, kept: Vec<KeptSnapshot>) -> FakeCluster {
         let port: Arc<OnceLock<u16>> = Arc::default();
         let machine = Machine::new();
-        let mut state = State { mood, port: Arc::clone(&port), machine, index: 0 };
+        let mut state = State { id, mood, kept, port: Arc::clone(&port), machine, index: 0 };
         let node = match mood {
             Mood::Unwelcoming(code) => FakeNode::refusing(code),
             _ => FakeNode::start(move |request| state.answer(request)),
@@ -160,6 +172,12 @@ pub(crate) fn member(id: u16) -> Member {
     Member { id: NodeId::new(id).unwrap(), incarnation: Incarnation(u128::from(id)) }
 }
 
+/// A snapshot behind an entry of term 4, two hours before the first entry of the node.
+pub(crate) fn kept(index: u64, bytes: u64, hash: u128) -> KeptSnapshot {
+    let id = SnapshotId { last: LogId::new(Term(4), Index(index)), bytes, hash };
+    KeptSnapshot { id, log_time: LogTime(time(0).0 - 7_200_000_000_000) }
+}
+
 /// The log time of an entry: a second apart, from a Monday on.
 fn time(index: u64) -> LogTime {
     LogTime((1_795_439_117 + index) * 1_000_000_000)
@@ -174,6 +192,7 @@ impl State {
         Reaction::Reply(match (mood, &request.body) {
             (_, RequestBody::Status) => ReplyBody::Status(Box::new(self.status())),
             (Mood::Dying(0), _) => return Reaction::Cut,
+            (Mood::Silent, _) => return Reaction::Silence,
             (Mood::Refusing(code), _) => refusal(code),
             (Mood::Forming, _) => refusal(RefusalCode::NotFormed),
             (Mood::Cutting, RequestBody::Write(_)) => return Reaction::Cut,
@@ -193,9 +212,8 @@ impl State {
                 term: Term(8),
             },
             (_, RequestBody::Ping) => ReplyBody::Pong,
-            (_, RequestBody::TakeSnapshot | RequestBody::Snapshots) => {
-                ReplyBody::Snapshots(Vec::new())
-            }
+            (_, RequestBody::TakeSnapshot) => ReplyBody::Snapshots(self.kept[..1].to_vec()),
+            (_, RequestBody::Snapshots) => ReplyBody::Snapshots(self.kept.clone()),
             (_, RequestBody::SnapshotPiece { .. }) => refusal(RefusalCode::SnapshotGone),
         })
     }
@@ -222,18 +240,19 @@ impl State {
     fn status(&self) -> StatusReply {
         let address = format!("127.0.0.1:{}", self.port.get().unwrap());
         let forming = self.mood == Mood::Forming;
-        let leads = matches!(self.mood, Mood::Good | Mood::Cutting | Mood::Dying(_));
+        let leads = matches!(self.mood, Mood::Good | Mood::Cutting | Mood::Dying(_) | Mood::Silent);
         let index = Index(self.index);
+        let node = member(self.id);
         let seat = Seat {
-            id: NodeId::new(1).unwrap(),
-            incarnation: Some(Incarnation(1)),
+            id: node.id,
+            incarnation: Some(node.incarnation),
             standing: Standing::Voter,
             address: address.clone(),
         };
         let seats = if forming { Vec::new() } else { vec![seat] };
         StatusReply {
-            node: member(1),
-            label: "A".to_owned(),
+            node,
+            label: char::from(b'@' + self.id as u8).to_string(),
             address,
             version: "0.1.0".to_owned(),
             boot: Boot(3),
@@ -248,7 +267,7 @@ impl State {
             },
             role_for: Duration::from_secs(76 * 3600),
             term: Term(7),
-            leader: leads.then_some(NodeId::new(1).unwrap()),
+            leader: leads.then_some(node.id),
             heard_ago: Some(Duration::ZERO),
             voter: true,
             first: Index(1),
