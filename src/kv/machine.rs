@@ -122,6 +122,11 @@ impl Machine {
         Machine::default()
     }
 
+    /// The machine that has come to this state.
+    pub(super) const fn of(state: State) -> Machine {
+        Machine { state }
+    }
+
     /// Applies the next entry. The answer to a command is appended to `out`.
     ///
     /// # Errors

@@ -6,9 +6,12 @@
 mod answer;
 mod change;
 mod command;
+mod image;
 mod keeper;
 mod key;
+mod loader;
 mod machine;
+mod part;
 mod point;
 mod query;
 mod refusal;
@@ -22,7 +25,9 @@ pub use command::{
     Command, Expected, MAX_COMMAND_BYTES, MAX_KEY_BYTES, MAX_SESSION_NAME_BYTES, Operation,
     Rejected, SessionId, SessionPart, check_command,
 };
+pub use image::Image;
 pub use keeper::{KEPT_POINTS, PointKeeper, Verdict};
+pub use loader::{LoadError, Loader};
 pub use machine::{Applied, ApplyError, Machine};
 pub use point::{FEATURE_LEVEL, FeatureLevel, Point, PointReport};
 pub use query::{MAX_ANSWER_BYTES, MAX_KEYS, Query, Scan};

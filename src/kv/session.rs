@@ -4,6 +4,7 @@
 //! remembered, so that the same number again is answered and not carried out. Nothing here looks
 //! at a clock: what is forgotten, and when, follows from the log.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -11,6 +12,7 @@ use imbl::OrdMap;
 use super::answer::SessionState;
 use super::command::{SessionId, SessionPart};
 use super::key::Key;
+use super::part::{AnswerRecord, SessionRecord};
 use super::refusal::Refusal;
 use super::settings::{MIN_ANSWER_BYTES, Settings};
 use super::{ANSWER_OVERHEAD, SESSION_WINDOW, TOLD_VALUE_BYTES};
@@ -23,11 +25,11 @@ const ANSWER_ELEMENT: u8 = 3;
 const FORGOTTEN_ELEMENT: u8 = 5;
 
 /// The lowest number of a closed session: above every number that a command can have.
-const CLOSED: u64 = u64::MAX;
+pub(super) const CLOSED: u64 = u64::MAX;
 
 // The session that a command belongs to is the one active last. With this it is never forgotten
 // for its own answers.
-const LONGEST_ANSWER: u64 = TOLD_VALUE_BYTES as u64 + 64;
+pub(super) const LONGEST_ANSWER: u64 = TOLD_VALUE_BYTES as u64 + 64;
 const _: () = assert!(SESSION_WINDOW * (LONGEST_ANSWER + ANSWER_OVERHEAD) <= MIN_ANSWER_BYTES);
 
 /// All sessions that are remembered. Cloning it takes no time.
@@ -48,7 +50,8 @@ pub(super) struct Sessions {
 struct Session {
     opened_at: LogTime,
     lowest: u64,
-    active: Moment,
+    active_index: Index,
+    active_at: LogTime,
     answers: OrdMap<u64, Remembered>,
 }
 
@@ -132,11 +135,8 @@ impl Sessions {
     /// Remembers the answer to the command of `part`, which was just carried out.
     pub(super) fn remember(&mut self, part: &SessionPart<'_>, now: Moment, answer: &[u8]) {
         debug_assert!(answer.len() as u64 <= LONGEST_ANSWER, "{} bytes", answer.len());
-        let session = self.table.get_mut(part.id.name).expect("it was admitted by this entry");
         let remembered = Remembered { id: now.id, answer: answer.into() };
-        self.sum = self.sum.wrapping_add(answer_element(part.id.name, part.number, &remembered));
-        self.answer_bytes += remembered.weight();
-        session.answers.insert(part.number, remembered);
+        self.hold(part.id.name, part.number, remembered);
     }
 
     /// Opens a session explicitly, or keeps alive the one that was opened so before.
@@ -176,9 +176,7 @@ impl Sessions {
 
     /// Forgets the sessions longest inactive until the rest keeps to the bounds.
     pub(super) fn shrink(&mut self, settings: &Settings) {
-        while self.table.len() > settings.max_sessions as usize
-            || self.answer_bytes > settings.max_answer_bytes
-        {
+        while !self.keeps_to(settings) {
             self.forget_oldest();
         }
     }
@@ -193,7 +191,7 @@ impl Sessions {
     pub(super) fn state(&self, name: &[u8]) -> Option<SessionState> {
         self.table.get(name).map(|session| SessionState {
             opened_at: session.opened_at,
-            active_at: session.active.time,
+            active_at: session.active_at,
             lowest: session.lowest,
             answers: session.answers.len() as u32,
         })
@@ -208,6 +206,70 @@ impl Sessions {
     pub(super) fn sum(&self) -> u128 {
         let mark = Hash128::element(FORGOTTEN_ELEMENT).u64(self.forgotten.0).finish();
         self.sum.wrapping_add(mark)
+    }
+
+    /// The latest opening time among all sessions that were forgotten.
+    pub(super) const fn forgotten(&self) -> LogTime {
+        self.forgotten
+    }
+
+    /// The sessions behind `name` in the order of their names, each with its answers in the
+    /// order of their numbers.
+    pub(super) fn behind(
+        &self,
+        name: &[u8],
+    ) -> impl Iterator<Item = (SessionRecord<'_>, impl Iterator<Item = AnswerRecord<'_>>)> {
+        let range = (Bound::Excluded(name), Bound::Unbounded);
+        self.table.range::<_, [u8]>(range).map(|(name, session)| {
+            let answers = session.answers.iter().map(|(&number, remembered)| AnswerRecord {
+                number,
+                id: remembered.id,
+                answer: &remembered.answer,
+            });
+            (session.record(name.bytes()), answers)
+        })
+    }
+
+    /// No sessions, and this mark of those that were forgotten.
+    pub(super) fn none_since(forgotten: LogTime) -> Sessions {
+        Sessions { forgotten, ..Sessions::default() }
+    }
+
+    /// Takes up a session that another replica remembers, still without its answers. Gives false
+    /// if there is one of this name or with this activity.
+    pub(super) fn take_up(&mut self, record: &SessionRecord<'_>) -> bool {
+        let name = Key::new(record.name);
+        if self.table.contains_key(&name) || self.by_activity.contains_key(&record.active_index) {
+            return false;
+        }
+        let session = Session {
+            opened_at: record.opened_at,
+            lowest: record.lowest,
+            active_index: record.active_index,
+            active_at: record.active_at,
+            answers: OrdMap::new(),
+        };
+        self.sum = self.sum.wrapping_add(element(record.name, &session));
+        self.by_activity.insert(record.active_index, (record.active_at, name.clone()));
+        self.table.insert(name, session);
+        true
+    }
+
+    /// Takes up an answer of a session that was taken up.
+    pub(super) fn take_up_answer(&mut self, name: &[u8], record: &AnswerRecord<'_>) {
+        let remembered = Remembered { id: record.id, answer: record.answer.into() };
+        self.hold(name, record.number, remembered);
+    }
+
+    /// Whether there are no more sessions and bytes of answers than the settings allow.
+    pub(super) fn keeps_to(&self, settings: &Settings) -> bool {
+        self.table.len() <= settings.max_sessions as usize
+            && self.answer_bytes <= settings.max_answer_bytes
+    }
+
+    /// Whether the times of the last activities are in the order of their entries.
+    pub(super) fn is_in_order(&self) -> bool {
+        self.by_activity.values().map(|(active_at, _)| active_at).is_sorted()
     }
 
     /// Whether the session is known, or may be opened, or is refused.
@@ -238,11 +300,24 @@ impl Sessions {
     /// remembered, it is by its later opening time that the earlier one's commands are refused.
     fn insert(&mut self, id: SessionId<'_>, lowest: u64, now: Moment) {
         self.remove(id.name);
-        let session =
-            Session { opened_at: id.opened_at, lowest, active: now, answers: OrdMap::new() };
+        let session = Session {
+            opened_at: id.opened_at,
+            lowest,
+            active_index: now.id.index,
+            active_at: now.time,
+            answers: OrdMap::new(),
+        };
         self.sum = self.sum.wrapping_add(element(id.name, &session));
         self.by_activity.insert(now.id.index, (now.time, Key::new(id.name)));
         self.table.insert(Key::new(id.name), session);
+    }
+
+    /// Adds an answer that the session of this name, which is there, doesn't have yet.
+    fn hold(&mut self, name: &[u8], number: u64, remembered: Remembered) {
+        let session = self.table.get_mut(name).expect("the caller has found or made it");
+        self.sum = self.sum.wrapping_add(answer_element(name, number, &remembered));
+        self.answer_bytes += remembered.weight();
+        session.answers.insert(number, remembered);
     }
 
     /// Notes that a known session is active, and drops the answers below `lowest`.
@@ -256,9 +331,10 @@ impl Sessions {
             self.answer_bytes -= remembered.weight();
             session.answers.remove(&number);
         }
-        let before = session.active.id.index;
+        let before = session.active_index;
         session.lowest = lowest;
-        session.active = now;
+        session.active_index = now.id.index;
+        session.active_at = now.time;
         self.sum = self.sum.wrapping_add(element(name, session));
         let (_, key) = self.by_activity.remove(&before).expect("both maps hold the same sessions");
         self.by_activity.insert(now.id.index, (now.time, key));
@@ -278,8 +354,20 @@ impl Sessions {
             self.sum = self.sum.wrapping_sub(answer_element(name, *number, remembered));
             self.answer_bytes -= remembered.weight();
         }
-        self.by_activity.remove(&session.active.id.index);
+        self.by_activity.remove(&session.active_index);
         Some(session)
+    }
+}
+
+impl Session {
+    fn record<'a>(&self, name: &'a [u8]) -> SessionRecord<'a> {
+        SessionRecord {
+            opened_at: self.opened_at,
+            lowest: self.lowest,
+            active_index: self.active_index,
+            active_at: self.active_at,
+            name,
+        }
     }
 }
 
@@ -293,8 +381,8 @@ fn element(name: &[u8], session: &Session) -> u128 {
     Hash128::element(ELEMENT)
         .u64(session.opened_at.0)
         .u64(session.lowest)
-        .u64(session.active.id.index.0)
-        .u64(session.active.time.0)
+        .u64(session.active_index.0)
+        .u64(session.active_at.0)
         .bytes(name)
         .finish()
 }

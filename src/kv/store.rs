@@ -45,6 +45,12 @@ impl Store {
         self.map.range::<_, [u8]>(range).map(|(key, record)| (key.bytes(), record.item()))
     }
 
+    /// The keys behind `after`, in order.
+    pub(super) fn behind(&self, after: &[u8]) -> impl Iterator<Item = (&[u8], Item<'_>)> {
+        let range = (Bound::Excluded(after), Bound::Unbounded);
+        self.map.range::<_, [u8]>(range).map(|(key, record)| (key.bytes(), record.item()))
+    }
+
     /// Gives `key` this value and tells its new version.
     pub(super) fn put(&mut self, key: &[u8], value: &[u8], index: Index) -> u64 {
         if let Some(record) = self.map.get_mut(key) {
@@ -62,6 +68,18 @@ impl Store {
         self.bytes += (key.len() + value.len()) as u64;
         self.map.insert(Key::new(key), record);
         1
+    }
+
+    /// Adds a key as another replica has it. Gives false if it isn't behind all that are there.
+    pub(super) fn push(&mut self, key: &[u8], item: Item<'_>) -> bool {
+        if self.map.get_max().is_some_and(|(last, _)| last.bytes() >= key) {
+            return false;
+        }
+        let Item { value, version, mod_index } = item;
+        self.sum = self.sum.wrapping_add(element(key, item));
+        self.bytes += (key.len() + value.len()) as u64;
+        self.map.insert(Key::new(key), Record { value: value.into(), version, mod_index });
+        true
     }
 
     /// Removes `key` and tells whether it was there.

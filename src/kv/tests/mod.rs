@@ -7,13 +7,14 @@ mod operations;
 mod points;
 mod properties;
 mod queries;
+mod snapshots;
 mod twin;
 
 use bytes::BytesMut;
 
 use super::*;
 use crate::model::{
-    EntryHeader, EntryKind, EntryRef, Index, LogId, LogTime, MAX_ENTRY_BYTES, Term,
+    EntryHeader, EntryKind, EntryRef, Index, LogId, LogTime, MAX_ENTRY_BYTES, Malformed, Term,
 };
 
 /// One second of log time.
@@ -27,6 +28,18 @@ struct Fed {
 }
 
 impl Fed {
+    /// The example of docs/state-machine.md.
+    fn example() -> Fed {
+        let mut fed = Fed { time: 1_700_000_000 * SECOND, ..Fed::default() };
+        fed.put(b"user:1", b"ann");
+        fed.put(b"a key that is longer than one node of the tree holds", b"");
+        let id = SessionId { name: b"client", opened_at: LogTime(1_600_000_000 * SECOND) };
+        let part = SessionPart { id, number: 1, lowest: 1 };
+        let operation = Operation::Increment { key: b"counter", by: 41 };
+        fed.command(&Command::Change { session: Some(part), operation });
+        fed
+    }
+
     /// Applies an entry of `kind` at the present time.
     fn entry(&mut self, kind: EntryKind, payload: &[u8]) -> Result<(Applied, Vec<u8>), ApplyError> {
         let id = LogId::new(Term(3), self.machine.applied().index.next());

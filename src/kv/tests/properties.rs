@@ -8,7 +8,7 @@ use super::twin::Twin;
 use super::*;
 
 /// A step of log time: the shortest session timeout is a few of them.
-const TICK: u64 = SECOND / 3;
+pub(super) const TICK: u64 = SECOND / 3;
 
 const KEYS: [&[u8]; 4] = [b"a", b"ab", b"counter", b"a key that is longer than one node holds"];
 const VALUES: [&[u8]; 5] = [b"", b"7", b"-12", b"9223372036854775806", b"text"];
@@ -16,7 +16,7 @@ const NAMES: [&[u8]; 4] = [b"s", b"t", b"u", b"a session with quite a long name"
 
 /// Owned, so that it can be sent again.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Command(Vec<u8>),
     /// The command that was sent so many steps ago, unchanged.
     Again(usize),
@@ -73,7 +73,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     })
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         12 => commands().prop_map(Step::Command),
         8 => (1..12_usize).prop_map(Step::Again),
@@ -84,15 +84,25 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// What was applied, and what came of it.
-enum Seen<'a> {
+pub(super) enum Seen<'a> {
     Command(&'a Command<'a>, Index, Vec<u8>),
     Settings(Settings),
 }
 
-/// Runs the steps on a machine; `each` is told of every entry after it was applied.
-fn run(steps: &[Step], mut each: impl FnMut(&Fed, Seen<'_>)) -> Fed {
+/// Runs the steps on a new machine; `each` is told of every entry after it was applied.
+fn run(steps: &[Step], each: impl FnMut(&Fed, Seen<'_>)) -> Fed {
     let mut fed = Fed { time: TICK, ..Fed::default() };
-    let mut sent: Vec<&[u8]> = Vec::new();
+    go_on(&mut fed, &mut Vec::new(), steps, each);
+    fed
+}
+
+/// Runs the steps on a machine that was `sent` these commands before.
+pub(super) fn go_on<'a>(
+    fed: &mut Fed,
+    sent: &mut Vec<&'a [u8]>,
+    steps: &'a [Step],
+    mut each: impl FnMut(&Fed, Seen<'_>),
+) {
     for step in steps {
         let bytes = match step {
             Step::Wait(ticks) => {
@@ -101,7 +111,7 @@ fn run(steps: &[Step], mut each: impl FnMut(&Fed, Seen<'_>)) -> Fed {
             }
             Step::Settings(settings) => {
                 fed.set(*settings);
-                each(&fed, Seen::Settings(*settings));
+                each(fed, Seen::Settings(*settings));
                 continue;
             }
             Step::Command(bytes) => bytes,
@@ -112,10 +122,9 @@ fn run(steps: &[Step], mut each: impl FnMut(&Fed, Seen<'_>)) -> Fed {
         };
         let command = Command::decode(bytes).unwrap();
         let (index, answer) = fed.command(&command);
-        each(&fed, Seen::Command(&command, index, answer));
+        each(fed, Seen::Command(&command, index, answer));
         sent.push(bytes);
     }
-    fed
 }
 
 /// Each key with its value, version and modification index.
