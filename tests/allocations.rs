@@ -13,7 +13,8 @@ use raft_node::model::{
 use raft_node::node::driver::{About, ClientId, Driver, DriverInput, DriverOutput, Limits, Parts};
 use raft_node::raft::{Config, Raft, Restored};
 use raft_node::storage::{
-    Directory, FileWorker, LogWork, LogWriter, MemoryDisk, OpenOptions, Opened, Recovered, SyncMode,
+    Directory, FileWorker, LogWork, LogWriter, MemoryDisk, OpenOptions, Opened, Recovered,
+    SnapshotSink, SyncMode,
 };
 use raft_node::wire::{Request, RequestBody, StorageKind};
 
@@ -78,10 +79,11 @@ fn open() -> Recovered<MemoryDisk> {
         segment_bytes: 16 << 20,
         sync: SyncMode::Always,
         min_free_bytes: 0,
-        snapshot: None,
     };
     let disk = MemoryDisk::default();
-    match Directory::open(disk, Path::new("/data"), options).expect("the disk is good") {
+    let mut sinks = || -> Box<dyn SnapshotSink> { unreachable!("the disk is new") };
+    let opened = Directory::open(disk, Path::new("/data"), options, &mut sinks);
+    match opened.expect("the disk is good") {
         Opened::Unformed(unformed) => unformed.found(&founding()).expect("the disk is good"),
         Opened::Formed(_) => unreachable!("the disk is new"),
     }

@@ -10,7 +10,7 @@ use crate::model::{Batch, Boot, ClusterId, Epoch, Incarnation, LogId, Member};
 use crate::raft::Restored;
 use crate::storage::{
     Directory, Disk, ErrorClass, FileReport, FileWork, FileWorker, MemoryDisk, OpenOptions, Opened,
-    RealDisk, Recovered, RecoveryReport, StorageError, SyncMode, Unformed,
+    RealDisk, Recovered, RecoveryReport, Refusal, SnapshotSink, StorageError, SyncMode, Unformed,
 };
 use crate::wire::FoundingOffer;
 
@@ -91,9 +91,9 @@ pub fn open_on<D: Disk>(
             SyncPolicy::None => SyncMode::Rarely,
         },
         min_free_bytes: config.storage.min_free_space,
-        snapshot: None,
     };
-    let opened = Directory::open(disk, &config.data_directory(node), options);
+    let mut sinks = || -> Box<dyn SnapshotSink> { Box::new(NoLoader) };
+    let opened = Directory::open(disk, &config.data_directory(node), options, &mut sinks);
     let (store, report) = match opened.map_err(exit_of)? {
         Opened::Unformed(unformed) => {
             let report = unformed.report().clone();
@@ -114,6 +114,20 @@ pub fn open_on<D: Disk>(
         )));
     }
     Ok((store, report))
+}
+
+/// Takes no snapshot: this version of the node makes none, and passes over none.
+#[derive(Debug)]
+struct NoLoader;
+
+impl SnapshotSink for NoLoader {
+    fn take(&mut self, _payload: &[u8]) -> Result<(), Refusal> {
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<(), Refusal> {
+        Err(Refusal::Newer { what: "the state in a snapshot", found: 1, supported: 0 })
+    }
 }
 
 fn unfounded<D: Disk>(unformed: Box<Unformed<D>>) -> Unfounded {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::model::{
     Batch, Boot, ClusterId, Configuration, Epoch, HardState, Incarnation, Index, LogId, LogTime,
-    NodeId, TermRun,
+    NodeId, SnapshotId, TermRun,
 };
 
 use super::block::BLOCK_HEAD_BYTES;
@@ -16,8 +16,9 @@ use super::log_writer::founded;
 use super::open_segment::OpenSegment;
 use super::segment::{BLOCK_ALIGNMENT, SegmentHead, salt};
 use super::shared::Shared;
+use super::snapshot::ReceiptFound;
 use super::start;
-use super::{Disk, FileWorker, LogWriter, StorageError};
+use super::{Disk, FileWorker, LogWriter, SnapshotHead, SnapshotSink, StorageError};
 
 /// How a directory is opened.
 #[derive(Clone, Debug)]
@@ -32,10 +33,8 @@ pub struct OpenOptions {
     pub segment_bytes: u64,
     /// Whether blocks are synced.
     pub sync: SyncMode,
-    /// No spare is made when less than this would be left free on the file system.
+    /// No spare and no snapshot is made when less than this would be left free on the file system.
     pub min_free_bytes: u64,
-    /// The newest state that is durable outside the log, by the last entry in it.
-    pub snapshot: Option<LogId>,
 }
 
 /// Whether blocks are synced before they are reported as written.
@@ -87,10 +86,17 @@ pub struct Recovered<D: Disk> {
     pub runs: Vec<TermRun>,
     /// The last index; `base.index` if there are no entries.
     pub last: Index,
-    /// The log time of the last entry; zero if there are none.
+    /// The log time of the last entry, or of the snapshot if there are none.
     pub last_time: LogTime,
-    /// The configurations in the log, each with its index.
+    /// The configuration as of the snapshot, and those that stand behind it in the log, each
+    /// with its index.
     pub configurations: Vec<(Index, Configuration)>,
+    /// The snapshot that was loaded: the state from which the log goes on.
+    pub snapshot: Option<LoadedSnapshot>,
+    /// That one, and the one before it, if the log can be gone on with from there as well.
+    pub snapshots: Vec<SnapshotId>,
+    /// The snapshot that is being received, and the offset of the next byte that is wanted.
+    pub receiving: Option<(SnapshotId, u64)>,
     /// Bytes that the log takes on disk.
     pub log_bytes: u64,
     /// How many segments there are.
@@ -103,6 +109,17 @@ pub struct Recovered<D: Disk> {
     pub files: FileWorker<D>,
 }
 
+/// A snapshot that a start has loaded.
+#[derive(Debug)]
+pub struct LoadedSnapshot {
+    /// Its name.
+    pub id: SnapshotId,
+    /// What it says of itself.
+    pub head: SnapshotHead,
+    /// What it was loaded into, full.
+    pub sink: Box<dyn SnapshotSink>,
+}
+
 /// What a start found and did that a person may want to know.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RecoveryReport {
@@ -112,8 +129,10 @@ pub struct RecoveryReport {
     pub segments_read: usize,
     /// Entries that were found whole.
     pub entries: u64,
-    /// Bytes that were read.
+    /// Bytes of the log that were read.
     pub bytes_read: u64,
+    /// The snapshot that was read and loaded.
+    pub snapshot: Option<SnapshotId>,
     /// The torn end that was cut, if there was one.
     pub torn: Option<TornTail>,
     /// What else was found or put right, a sentence each.
@@ -136,12 +155,16 @@ pub struct TornTail {
 impl Directory {
     /// Takes the directory at `path`: locks it, formats it if it is empty, reads what is there,
     /// and opens a fresh segment if there is a log.
+    ///
+    /// The newest snapshot is loaded into what `sinks` gives. It is asked again where an older
+    /// snapshot has to do, and never where there is none.
     pub fn open<D: Disk>(
         disk: D,
         path: &Path,
         options: OpenOptions,
+        sinks: &mut dyn FnMut() -> Box<dyn SnapshotSink>,
     ) -> Result<Opened<D>, StorageError> {
-        start::open(disk, path, options)
+        start::open(disk, path, options, sinks)
     }
 }
 
@@ -204,9 +227,12 @@ impl<D: Disk> Unformed<D> {
             open,
             last_time,
             configurations: vec![(Index(1), entry.configuration)],
+            snapshot: None,
+            snapshots: Vec::new(),
+            receipt: None,
             report,
         };
-        Ok(parts.assemble())
+        parts.assemble()
     }
 }
 
@@ -217,11 +243,14 @@ pub(super) struct RecoveredParts<D: Disk> {
     pub(super) open: OpenSegment<D>,
     pub(super) last_time: LogTime,
     pub(super) configurations: Vec<(Index, Configuration)>,
+    pub(super) snapshot: Option<LoadedSnapshot>,
+    pub(super) snapshots: Vec<SnapshotId>,
+    pub(super) receipt: Option<ReceiptFound>,
     pub(super) report: RecoveryReport,
 }
 
 impl<D: Disk> RecoveredParts<D> {
-    pub(super) fn assemble(self) -> Recovered<D> {
+    pub(super) fn assemble(self) -> Result<Recovered<D>, StorageError> {
         let record = *self.hard_state.record();
         let (cluster, epoch) = record.identity.cluster.expect("who has a log is in a cluster");
         let shared = Arc::new(self.shared);
@@ -229,7 +258,9 @@ impl<D: Disk> RecoveredParts<D> {
         let (base, last, runs) = (map.base(), map.last().index, map.runs().to_vec());
         let (log_bytes, segments) = (map.bytes(), map.segments().len());
         drop(map);
-        Recovered {
+        let receipt = self.receipt.as_ref();
+        let files = FileWorker::new(shared.clone(), self.snapshots.clone(), receipt)?;
+        Ok(Recovered {
             identity: record.identity,
             cluster,
             epoch,
@@ -240,11 +271,14 @@ impl<D: Disk> RecoveredParts<D> {
             last,
             last_time: self.last_time,
             configurations: self.configurations,
+            snapshot: self.snapshot,
+            snapshots: self.snapshots,
+            receiving: self.receipt.map(|receipt| (receipt.id, receipt.good)),
             log_bytes,
             segments,
             report: self.report,
-            writer: LogWriter::new(shared.clone(), self.hard_state, self.open),
-            files: FileWorker::new(shared),
-        }
+            writer: LogWriter::new(shared, self.hard_state, self.open),
+            files,
+        })
     }
 }

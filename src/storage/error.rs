@@ -25,17 +25,17 @@ pub enum StorageError {
         /// What the system said.
         source: io::Error,
     },
-    /// There is no room for another segment. Nothing is lost, and the same work may be given
-    /// again when there is room.
+    /// There is no room for another segment or snapshot. Nothing is lost, and the same work may be
+    /// given again when there is room.
     #[error(
-        "{}: no room for another segment of {bytes} bytes ({source}); nothing is lost: free some \
-         space on this file system",
+        "{}: no room for {bytes} bytes ({source}); nothing is lost: free some space on this file \
+         system",
         path.display()
     )]
     NoSpace {
         /// The file that couldn't be made.
         path: PathBuf,
-        /// How long it was to be.
+        /// How many bytes were to be put there.
         bytes: u64,
         /// What the system said.
         source: io::Error,
@@ -175,6 +175,22 @@ impl StorageError {
         let path = path.to_owned();
         move |source| StorageError::Disk { action, path, source }
     }
+
+    /// As [`StorageError::disk`], where the disk may be full: `bytes` were to be put into the
+    /// file.
+    pub(super) fn room(
+        action: &'static str,
+        path: &Path,
+        bytes: u64,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                StorageError::NoSpace { path, bytes, source }
+            }
+            _ => StorageError::Disk { action, path, source },
+        }
+    }
 }
 
 impl From<Corruption> for StorageError {
@@ -193,11 +209,13 @@ impl std::fmt::Display for Corruption {
             None => {}
         }
         let directory = self.directory.display();
+        let of_what = if self.file.starts_with("snapshots") { "snapshot" } else { "log" };
         write!(
             f,
             ". This was durable once, so it is damage and not the end that a crash leaves. Nothing \
-             was changed. See it with `raft-ctl log verify {directory}`; then put the directory \
-             back from a copy, or take this node out of the cluster and let it come in anew"
+             was changed. See it with `raft-ctl {of_what} verify {directory}`; then put the \
+             directory back from a copy, or take this node out of the cluster and let it come in \
+             anew"
         )
     }
 }

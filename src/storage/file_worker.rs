@@ -5,16 +5,20 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use crate::model::{Batch, Index, MAX_ENTRY_BYTES};
+use crate::model::{Batch, Index, MAX_ENTRY_BYTES, SnapshotId};
 
 use super::log_map::Piece;
 use super::reader::EntryReader;
 use super::segment::SegmentHead;
 use super::shared::Shared;
+use super::snapshot::{ReceiptFound, Snapshots};
 use super::{Disk, ErrorClass, FileReport, FileWork, StorageError};
 
 /// How many pieces are looked up at once.
 const PIECES: usize = 64;
+
+/// How many segments are removed in one step, if the log can begin behind them.
+const REMOVED_AT_ONCE: usize = 4;
 
 /// The most bytes that one read gives, whatever was asked for.
 const MAX_READ_BYTES: u64 = 4 * MAX_ENTRY_BYTES as u64;
@@ -24,14 +28,26 @@ const MAX_READ_BYTES: u64 = 4 * MAX_ENTRY_BYTES as u64;
 pub struct FileWorker<D: Disk> {
     shared: Arc<Shared<D>>,
     reader: EntryReader<D>,
+    snapshots: Snapshots<D>,
 }
 
 impl<D: Disk> FileWorker<D> {
-    pub(super) fn new(shared: Arc<Shared<D>>) -> FileWorker<D> {
-        FileWorker { shared, reader: EntryReader::new() }
+    pub(super) fn new(
+        shared: Arc<Shared<D>>,
+        kept: Vec<SnapshotId>,
+        receipt: Option<&ReceiptFound>,
+    ) -> Result<FileWorker<D>, StorageError> {
+        let snapshots = Snapshots::new(shared.clone(), kept, receipt)?;
+        Ok(FileWorker { shared, reader: EntryReader::new(), snapshots })
     }
 
     /// Does `work` and tells what came of it. After an error the process is to end.
+    ///
+    /// # Panics
+    ///
+    /// If a snapshot is to be gone on with that wasn't begun, if none would be left that reaches
+    /// to where the log begins, or if more of the log is to go than the older of the two newest
+    /// snapshots covers.
     pub fn perform(&mut self, work: FileWork) -> Result<FileReport, StorageError> {
         match work {
             FileWork::MakeSpare => match self.shared.stock() {
@@ -47,8 +63,25 @@ impl<D: Disk> FileWorker<D> {
                     None => FileReport::NotHeld { ticket },
                 })
             }
-            FileWork::RemoveThrough(through) => {
-                Ok(FileReport::Removed { segments: self.remove_through(through)? })
+            FileWork::BeginSnapshot { head, source } => self.snapshots.begin(head, source),
+            FileWork::ContinueSnapshot { budget } => self.snapshots.go_on(budget),
+            FileWork::ReadPiece { ticket, snapshot, offset, max_bytes } => {
+                Ok(match self.snapshots.piece(snapshot, offset, max_bytes)? {
+                    Some(bytes) => FileReport::Piece { ticket, bytes },
+                    None => FileReport::PieceLost { ticket },
+                })
+            }
+            FileWork::StorePiece { snapshot, offset, bytes } => {
+                self.snapshots.store(snapshot, offset, &bytes)
+            }
+            FileWork::LoadReceived { snapshot, sink } => self.snapshots.load(snapshot, sink),
+            FileWork::ContinueLoad { budget } => self.snapshots.load_on(budget),
+            FileWork::DropSnapshots { keep } => {
+                let base = self.shared.map().base();
+                self.snapshots.drop_others(&keep, base)
+            }
+            FileWork::RemoveThrough { through, wanted, max_bytes } => {
+                self.remove_through(through, wanted, max_bytes)
             }
         }
     }
@@ -100,23 +133,37 @@ impl<D: Disk> FileWorker<D> {
 
     /// Removes segments of which nothing is needed, in the order of their numbers, each durably
     /// before the next: what is left never has a gap.
-    fn remove_through(&mut self, through: Index) -> Result<usize, StorageError> {
+    fn remove_through(
+        &mut self,
+        through: Index,
+        wanted: Index,
+        max_bytes: u64,
+    ) -> Result<FileReport, StorageError> {
+        let base = self.shared.map().base().index;
+        let covered = self.snapshots.covered(base);
+        assert!(through <= covered, "{through} is to go, and snapshots cover {covered}");
         let mut removed = 0;
         while let Some(path) = self.first_void() {
             self.remove(&path)?;
             self.shared.void().remove(0);
             removed += 1;
         }
-        let count = self.shared.map().removable(through);
-        for _ in 0..count {
-            let head = self.shared.map().segments().front().map(|segment| segment.head);
-            let head = head.expect("a removable segment is in the map");
-            self.shared.map().remove_first_segment();
+        let removable = self.shared.map().removable(through, wanted, max_bytes);
+        let now = removable.at_once(REMOVED_AT_ONCE);
+        let heads = self.shared.map().remove_first_segments(now);
+        for head in &heads {
             self.reader.close(head.ordinal);
             self.remove(&self.shared.layout.log.join(head.file_name()))?;
             removed += 1;
         }
-        Ok(removed)
+        let more = removable.all() > now;
+        let map = self.shared.map();
+        Ok(FileReport::Removed {
+            segments: removed,
+            more,
+            base: map.base(),
+            log_bytes: map.bytes(),
+        })
     }
 
     fn first_void(&self) -> Option<std::path::PathBuf> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::model::Index;
+use crate::model::{Index, LogId, Term};
 
 /// Where everything of one node lies.
 #[derive(Clone, Debug)]
@@ -21,6 +21,15 @@ pub(super) const UNFINISHED: &str = ".tmp";
 /// What ends the name of a segment.
 const SEGMENT: &str = ".seg";
 
+/// What ends the name of a snapshot that counts, of one that is being received, and of one that
+/// was found damaged.
+pub(super) const SNAPSHOT: &str = ".snap";
+pub(super) const RECEIVED: &str = ".part";
+pub(super) const BAD: &str = ".bad";
+
+/// The record of what is being received.
+pub(super) const RECEIPT: &str = "receipt";
+
 impl Layout {
     pub(super) fn new(root: &Path) -> Layout {
         Layout {
@@ -37,6 +46,26 @@ impl Layout {
     pub(super) fn is_own(name: &str) -> bool {
         let known = ["LOCK", "identity", "hardstate", "log", "snapshots", "lost+found"];
         known.contains(&name) || name.ends_with(UNFINISHED)
+    }
+
+    /// The file of the snapshot up to `last`.
+    pub(super) fn snapshot(&self, last: LogId) -> PathBuf {
+        self.snapshots.join(snapshot_name(last, SNAPSHOT))
+    }
+
+    /// The file of the snapshot up to `last` while it is received.
+    pub(super) fn received(&self, last: LogId) -> PathBuf {
+        self.snapshots.join(snapshot_name(last, RECEIVED))
+    }
+
+    /// The record of what is received.
+    pub(super) fn receipt(&self) -> PathBuf {
+        self.snapshots.join(RECEIPT)
+    }
+
+    /// What `path` is called seen from the root.
+    pub(super) fn below_root(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.root).unwrap_or(path).to_owned()
     }
 
     /// The unfinished file that becomes `path`.
@@ -61,9 +90,34 @@ pub(super) fn parse_segment_name(name: &str) -> Option<(u64, Index)> {
     (segment_name(ordinal, first) == name).then_some((ordinal, first))
 }
 
+/// The file name of the snapshot up to `last`, with what ends it.
+pub(super) fn snapshot_name(last: LogId, end: &str) -> String {
+    format!("{:020}-{}{end}", last.index.0, last.term.0)
+}
+
+/// The last entry in the file name of a snapshot with this end; `None` if it isn't one.
+pub(super) fn parse_snapshot_name(name: &str, end: &str) -> Option<LogId> {
+    let (index, term) = name.strip_suffix(end)?.split_once('-')?;
+    let last = LogId::new(Term(term.parse().ok()?), Index(index.parse().ok()?));
+    (snapshot_name(last, end) == name).then_some(last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_snapshots_name_is_read_back_and_nothing_else_is() {
+        let last = LogId::new(Term(7), Index(881_703));
+        let name = snapshot_name(last, SNAPSHOT);
+        assert_eq!(name, "00000000000000881703-7.snap");
+        assert_eq!(parse_snapshot_name(&name, SNAPSHOT), Some(last));
+        for other in
+            ["00000000000000881703-7.part", "881703-7.snap", "00000000000000881703-07.snap"]
+        {
+            assert_eq!(parse_snapshot_name(other, SNAPSHOT), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_segments_name_is_read_back_and_nothing_else_is() {

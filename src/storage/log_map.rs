@@ -41,6 +41,25 @@ pub(super) struct SegmentPlace {
     pub(super) lowest_before: Index,
 }
 
+/// How many segments can go from the first on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Removable {
+    /// Each count of segments that leaves a log behind it, in order.
+    counts: Vec<usize>,
+}
+
+impl Removable {
+    /// All of them.
+    pub(super) fn all(&self) -> usize {
+        self.counts.last().copied().unwrap_or(0)
+    }
+
+    /// At least `few` of them, and no more than it takes to leave a log, if there are so many.
+    pub(super) fn at_once(&self, few: usize) -> usize {
+        self.counts.iter().copied().find(|count| *count >= few).unwrap_or(self.all())
+    }
+}
+
 /// One block as it is added to the map.
 #[derive(Clone, Debug)]
 pub(super) struct BlockPlace {
@@ -222,27 +241,40 @@ impl LogMap {
     }
 
     /// How many segments from the first can go when the entries up to `through` aren't needed.
+    /// Those above `wanted` stay as long as the log takes no more than `max_bytes` with them.
     ///
     /// The log would then begin behind the entry that the head of the next segment names. So no
     /// later block may build on one before it: replaced entries reach across segments.
-    pub(super) fn removable(&self, through: Index) -> usize {
-        let mut lowest = Index(u64::MAX);
-        let mut found = 0;
-        for (at, segment) in self.segments.iter().enumerate().rev() {
+    pub(super) fn removable(&self, through: Index, wanted: Index, max_bytes: u64) -> Removable {
+        let (mut lowest, mut bytes) = (Index(u64::MAX), 0);
+        let mut places = Vec::new();
+        for (count, segment) in self.segments.iter().enumerate().skip(1).rev() {
             lowest = lowest.min(segment.lowest_before);
+            bytes += segment.end;
             let before = segment.head.before;
             if before.index <= through && lowest >= before.index && self.holds(before) {
-                found = at;
-                break;
+                places.push((count, before.index, bytes));
             }
         }
-        found
+        places.reverse();
+        let unwanted = places.partition_point(|(_, before, _)| *before <= wanted);
+        let left = unwanted.checked_sub(1).map_or(self.bytes(), |last| places[last].2);
+        let mut end = unwanted;
+        if left > max_bytes {
+            let behind = places[unwanted..].iter().position(|(_, _, left)| *left <= max_bytes);
+            end = behind.map_or(places.len(), |at| unwanted + at + 1);
+        }
+        Removable { counts: places[..end].iter().map(|(count, _, _)| *count).collect() }
     }
 
-    /// Forgets the first segment, of which nothing is needed any more: the log begins behind the
-    /// entry that the next one's head names.
-    pub(super) fn remove_first_segment(&mut self) {
-        self.segments.pop_front();
+    /// Forgets the first segments, as many as can go, and tells which they were: the log begins
+    /// behind the entry that the next one's head names.
+    pub(super) fn remove_first_segments(&mut self, count: usize) -> Vec<SegmentHead> {
+        let removed: Vec<SegmentHead> =
+            self.segments.drain(..count).map(|segment| segment.head).collect();
+        if removed.is_empty() {
+            return removed;
+        }
         let next = self.segments.front().expect("the open segment is never removed");
         self.base = next.head.before;
         let ordinal = next.head.ordinal;
@@ -258,6 +290,7 @@ impl LogMap {
         if self.last.index < first {
             self.runs.clear();
         }
+        removed
     }
 }
 

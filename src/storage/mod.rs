@@ -6,6 +6,7 @@
 //! - [`Directory::open`] takes a data directory, formats an empty one, and recovers the log.
 //! - [`Unformed::found`] stores the first entry of a cluster.
 //! - [`LogWriter`] and [`FileWorker`] do what the log thread and the file thread are asked.
+//! - [`SnapshotSource`] and [`SnapshotSink`] are what the state machine gives and takes.
 //! - [`Inspection`] looks at a directory without changing it.
 
 mod block;
@@ -29,6 +30,7 @@ mod recover;
 mod scan;
 mod segment;
 mod shared;
+mod snapshot;
 mod start;
 mod work;
 
@@ -36,7 +38,8 @@ mod work;
 mod tests;
 
 pub use directory::{
-    Directory, OpenOptions, Opened, Recovered, RecoveryReport, SyncMode, TornTail, Unformed,
+    Directory, LoadedSnapshot, OpenOptions, Opened, Recovered, RecoveryReport, SyncMode, TornTail,
+    Unformed,
 };
 pub use disk::{Access, Disk, DiskFile, Region};
 pub use error::{Corruption, ErrorClass, StorageError};
@@ -48,4 +51,7 @@ pub use log_writer::LogWriter;
 pub use mapping::end_on_bus_error;
 pub use memory::MemoryDisk;
 pub use real::RealDisk;
+pub use snapshot::{
+    Refusal, SnapshotFault, SnapshotFile, SnapshotHead, SnapshotSink, SnapshotSource,
+};
 pub use work::{FileReport, FileWork, LogDone, LogReport, LogWork, Rotated};

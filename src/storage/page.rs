@@ -52,9 +52,10 @@ pub(super) struct PageKind {
 }
 
 impl PageKind {
-    /// Makes a page of `flags` and `body`.
+    /// Makes a page of `flags` and `body`, or several that are sealed as one where the body is
+    /// longer.
     pub(super) fn seal(self, flags: u16, body: &[u8]) -> Vec<u8> {
-        let mut page = vec![0; PAGE_BYTES];
+        let mut page = vec![0; (PAGE_BODY + body.len()).next_multiple_of(PAGE_BYTES)];
         page[..8].copy_from_slice(self.magic.as_bytes());
         page[8..10].copy_from_slice(&self.format.to_le_bytes());
         page[10..12].copy_from_slice(&flags.to_le_bytes());
@@ -64,9 +65,10 @@ impl PageKind {
         page
     }
 
-    /// Reads a page: its flags and its body.
+    /// Reads a page, or several that were sealed as one: its flags and its body.
     pub(super) fn open(self, page: &[u8]) -> Result<(u16, &[u8]), PageFault> {
-        assert_eq!(page.len(), PAGE_BYTES, "pages are read whole");
+        let is_whole = !page.is_empty() && page.len().is_multiple_of(PAGE_BYTES);
+        assert!(is_whole, "pages are read whole, not {} bytes", page.len());
         if page.iter().all(|&byte| byte == 0) {
             return Err(PageFault::Empty);
         }

@@ -1,8 +1,10 @@
 //! What the two workers of a directory share, and the spares that stand between them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
+
+use crate::model::{ClusterId, Epoch};
 
 use super::directory::SyncMode;
 use super::layout::Layout;
@@ -78,6 +80,11 @@ impl<D: Disk> Shared<D> {
         self.map.lock().expect("nothing panics while it holds the map")
     }
 
+    /// The cluster that the log is one of.
+    pub(super) fn cluster(&self) -> Option<(ClusterId, Epoch)> {
+        self.map().segments().back().and_then(|last| last.head.identity.cluster)
+    }
+
     fn shelf(&self) -> MutexGuard<'_, Shelf<D>> {
         self.shelf.lock().expect("nothing panics while it holds the shelf")
     }
@@ -105,17 +112,7 @@ impl<D: Disk> Shared<D> {
     /// Puts a spare on the shelf, unless it is full.
     pub(super) fn stock(&self) -> Result<(), StorageError> {
         if self.shelf().ready.len() < SPARES {
-            let free = self
-                .disk
-                .free_bytes(&self.layout.log)
-                .map_err(StorageError::disk("look for free space in", &self.layout.log))?;
-            if free < self.segment_bytes.saturating_add(self.min_free_bytes) {
-                return Err(StorageError::NoSpace {
-                    path: self.layout.log.clone(),
-                    bytes: self.segment_bytes,
-                    source: std::io::ErrorKind::StorageFull.into(),
-                });
-            }
+            self.look_for_room(&self.layout.log, self.segment_bytes)?;
             let spare = self.make_spare(self.segment_bytes)?;
             self.shelf().ready.push(spare);
         }
@@ -124,21 +121,30 @@ impl<D: Disk> Shared<D> {
         Ok(())
     }
 
+    /// Whether `bytes` more may be put into `directory`: an error of class
+    /// [`NoSpace`](super::ErrorClass::NoSpace) if too little would be left free.
+    pub(super) fn look_for_room(&self, directory: &Path, bytes: u64) -> Result<(), StorageError> {
+        let free = self
+            .disk
+            .free_bytes(directory)
+            .map_err(StorageError::disk("look for free space in", directory))?;
+        if free >= bytes.saturating_add(self.min_free_bytes) {
+            return Ok(());
+        }
+        let (path, source) = (directory.to_owned(), std::io::ErrorKind::StorageFull.into());
+        Err(StorageError::NoSpace { path, bytes, source })
+    }
+
     /// Makes a file with room for a segment of `bytes`, and maps it.
     pub(super) fn make_spare(&self, bytes: u64) -> Result<Spare<D>, StorageError> {
         let number = self.next_spare.fetch_add(1, Ordering::Relaxed);
         let path = self.layout.log.join(format!("spare-{number}.tmp"));
-        let full = |source: std::io::Error| match source.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                StorageError::NoSpace { path: path.clone(), bytes, source }
-            }
-            _ => StorageError::disk("set room aside for", &path)(source),
-        };
-        let file = self.disk.open(&path, Access::Create).map_err(full)?;
+        let full = || StorageError::room("set room aside for", &path, bytes);
+        let file = self.disk.open(&path, Access::Create).map_err(full())?;
         if let Err(source) = file.allocate(bytes) {
             drop(file);
             self.disk.remove(&path).map_err(StorageError::disk("remove", &path))?;
-            return Err(full(source));
+            return Err(full()(source));
         }
         file.sync().map_err(StorageError::disk("sync", &path))?;
         let length = usize::try_from(bytes).expect("a segment fits in the address space");

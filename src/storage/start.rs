@@ -8,20 +8,24 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::model::{Boot, ClusterId, Epoch, Index, LogId, LogTime};
+use crate::model::{Boot, ClusterId, Configuration, Epoch, HardState, Index, LogId, LogTime};
 
 use super::directory::RecoveredParts;
 use super::hard_state::{self, Floor, HardStateFile, Record, RecordFound};
 use super::identity::{self, Identity, IdentityFound};
-use super::layout::{Layout, UNFINISHED, parse_segment_name};
+use super::layout::{
+    Layout, RECEIPT, RECEIVED, SNAPSHOT, UNFINISHED, parse_segment_name, snapshot_name,
+};
 use super::log_map::LogMap;
 use super::open_segment::OpenSegment;
 use super::reader::EntryReader;
 use super::recover::{LogFound, read_log};
 use super::segment::{BLOCK_ALIGNMENT, FIRST_BLOCK, SegmentHead, salt};
 use super::shared::{Shared, SharedParts};
+use super::snapshot::{self, Chosen, SnapshotsFound};
 use super::{
-    Access, Corruption, Disk, DiskFile, OpenOptions, Opened, RecoveryReport, StorageError, Unformed,
+    Access, Corruption, Disk, DiskFile, OpenOptions, Opened, RecoveryReport, SnapshotSink,
+    StorageError, Unformed,
 };
 
 /// See [`super::Directory::open`].
@@ -29,6 +33,7 @@ pub(super) fn open<D: Disk>(
     disk: D,
     path: &Path,
     options: OpenOptions,
+    sinks: &mut dyn FnMut() -> Box<dyn SnapshotSink>,
 ) -> Result<Opened<D>, StorageError> {
     let layout = Layout::new(path);
     disk.create_directory(path).map_err(StorageError::disk("make the directory", path))?;
@@ -44,7 +49,11 @@ pub(super) fn open<D: Disk>(
         return Err(damage.into());
     }
     check_cluster(&layout, &found.identity, &record.record, &log)?;
-    check_reach(&layout, options.snapshot, &log)?;
+    let snapshots = snapshot::find(&disk, &layout, Access::ReadDevice)?;
+    check_formed(&layout, &snapshots, &log)?;
+    let cluster = cluster_of(&log);
+    let chosen = snapshot::choose(&disk, &layout, &snapshots, cluster, &log.map, sinks)?;
+    check_reach(&layout, &chosen, &log)?;
     let parts = SharedParts {
         disk,
         layout,
@@ -54,7 +63,16 @@ pub(super) fn open<D: Disk>(
         sync: options.sync,
         seed: options.seed,
     };
-    go_on(parts, &options, found, record, log)
+    go_on(parts, Judged { found, record, log, snapshots, chosen })
+}
+
+/// What was read and found good enough to go on with.
+struct Judged {
+    found: IdentityFound,
+    record: RecordFound,
+    log: LogFound,
+    snapshots: SnapshotsFound,
+    chosen: Chosen,
 }
 
 /// Formats an empty directory, and makes durable all that a killed process may have left in the
@@ -72,6 +90,8 @@ fn settle<D: Disk>(
     let names = disk.list(&layout.log).map_err(StorageError::disk("list", &layout.log))?;
     let segments = names.iter().filter(|name| parse_segment_name(name).is_some());
     files.extend(segments.map(|name| layout.log.join(name)));
+    let names = snapshot_names(disk, layout)?;
+    files.extend(names.iter().map(|name| layout.snapshots.join(name)));
     for path in &files {
         let file = match disk.open(path, Access::Write) {
             Ok(file) => file,
@@ -82,7 +102,7 @@ fn settle<D: Disk>(
         file.sync().map_err(StorageError::disk("sync", path))?;
         file.drop_cache().map_err(StorageError::disk("drop the cache of", path))?;
     }
-    for directory in [&layout.log, &layout.root] {
+    for directory in [&layout.log, &layout.snapshots, &layout.root] {
         disk.sync_directory(directory).map_err(StorageError::disk("sync", directory))?;
     }
     let found = identity::read(disk, layout, Access::ReadDevice)?;
@@ -96,6 +116,17 @@ fn settle<D: Disk>(
         });
     }
     Ok(found)
+}
+
+/// The files in the directory of snapshots that a start may go on with.
+fn snapshot_names<D: Disk>(disk: &D, layout: &Layout) -> Result<Vec<String>, StorageError> {
+    let mut names = match disk.list(&layout.snapshots) {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(source) => return Err(StorageError::disk("list", &layout.snapshots)(source)),
+    };
+    names.retain(|name| name == RECEIPT || name.ends_with(SNAPSHOT) || name.ends_with(RECEIVED));
+    Ok(names)
 }
 
 /// Makes a directory one of this node. The identity comes last: without it, nothing that is
@@ -125,6 +156,9 @@ fn format<D: Disk>(
             return Err(StorageError::disk("list", &layout.log)(error));
         }
         _ => {}
+    }
+    if !snapshot_names(disk, layout)?.is_empty() {
+        return Err(lost("there is a snapshot").into());
     }
     if root.iter().any(|name| name == "hardstate") {
         let found = hard_state::read(disk, layout, Access::Read);
@@ -194,12 +228,23 @@ fn is_only_founded(log: &LogFound) -> bool {
     of_entry.is_some() && of_entry == cluster_of(log) && log.map.last().index == Index(1)
 }
 
-/// The log must reach back to where the state begins that lies elsewhere.
-fn check_reach(
+/// A node that is part of no cluster has no snapshot.
+fn check_formed(
     layout: &Layout,
-    snapshot: Option<LogId>,
+    snapshots: &SnapshotsFound,
     log: &LogFound,
 ) -> Result<(), StorageError> {
+    let Some(last) = snapshots.files.first().filter(|_| log.segments.is_empty()) else {
+        return Ok(());
+    };
+    let what = "there is a snapshot, and no log, and the node is part of no cluster".to_owned();
+    let file = Path::new("snapshots").join(snapshot_name(*last, SNAPSHOT));
+    let directory = layout.root.clone();
+    Err(Corruption { directory, file, offset: 0, what, entries: None }.into())
+}
+
+/// The log must reach back to where the state begins that lies elsewhere.
+fn check_reach(layout: &Layout, chosen: &Chosen, log: &LogFound) -> Result<(), StorageError> {
     let base = log.map.base();
     let Some(first) = log.segments.first() else { return Ok(()) };
     let damage = |what: String, last| {
@@ -210,7 +255,8 @@ fn check_reach(
     if base == LogId::ORIGIN && log.founding.is_none() {
         return damage("the founding entry isn't there".to_owned(), None);
     }
-    if base.index > snapshot.map_or(Index(0), |snapshot| snapshot.index) {
+    let snapshot = chosen.loaded.as_ref().map(|loaded| loaded.id.last.index);
+    if base.index > snapshot.unwrap_or(Index(0)) {
         let what = format!("the log begins behind {base}, and no snapshot reaches to there");
         return damage(what, Some(base.index));
     }
@@ -218,16 +264,12 @@ fn check_reach(
 }
 
 /// Puts right what a crash has left, and opens a fresh segment.
-fn go_on<D: Disk>(
-    parts: SharedParts<D>,
-    options: &OpenOptions,
-    found: IdentityFound,
-    record: RecordFound,
-    log: LogFound,
-) -> Result<Opened<D>, StorageError> {
-    let mut report = report(&found, &record, &log);
+fn go_on<D: Disk>(parts: SharedParts<D>, judged: Judged) -> Result<Opened<D>, StorageError> {
+    let Judged { found, record, log, snapshots, chosen } = judged;
+    let mut report = report(&found, &record, &log, &snapshots, &chosen);
     let mut hard_state = HardStateFile::open(&parts.disk, &parts.layout, &record)?;
     remove_unfinished(&parts.disk, &parts.layout, &log.unfinished)?;
+    chosen.put_right(&parts.disk, &parts.layout, &snapshots)?;
     let boot = record.record.boot.next();
     let Some(last) = log.segments.last() else {
         if found.copies != [true, true] {
@@ -248,13 +290,15 @@ fn go_on<D: Disk>(
     if identity != found.identity || found.copies != [true, true] {
         identity::write(&parts.disk, &parts.layout, &identity)?;
     }
+    raise_term(&mut hard_state, &chosen, &mut report)?;
     let left = last.clone();
-    let last_time = last_time(&parts.disk, &parts.layout, &log)?;
-    let LogFound { map, mut configurations, void, .. } = log;
+    let last_time = last_time(&parts.disk, &parts.layout, &log, &chosen)?;
+    let configurations = configurations(&log, &chosen);
+    let LogFound { map, void, .. } = log;
     let shared = Shared::new(parts, map);
-    let reset = options.snapshot.filter(|snapshot| !shared.map().holds(*snapshot));
+    let loaded = chosen.loaded.as_ref().map(|loaded| loaded.id.last);
+    let reset = loaded.filter(|last| !shared.map().holds(*last));
     if let Some(base) = reset {
-        configurations.clear();
         report.notes.push(format!("the log was begun anew behind the snapshot at {base}"));
     }
     let open = fresh_segment(&shared, &left.head, left.blocks == 0, reset, boot)?;
@@ -267,11 +311,59 @@ fn go_on<D: Disk>(
         give_back(&shared, &left.head, left.file_bytes, left.end)?;
     }
     remove_void(&shared, void)?;
-    let parts = RecoveredParts { shared, hard_state, open, last_time, configurations, report };
-    Ok(Opened::Formed(Box::new(parts.assemble())))
+    chosen.remove_surplus(&shared.disk, &shared.layout)?;
+    let receipt = chosen.goes_on(&snapshots);
+    let Chosen { loaded: snapshot, kept: snapshots, .. } = chosen;
+    let parts = RecoveredParts {
+        shared,
+        hard_state,
+        open,
+        last_time,
+        configurations,
+        snapshot,
+        snapshots,
+        receipt,
+        report,
+    };
+    Ok(Opened::Formed(Box::new(parts.assemble()?)))
 }
 
-fn report(found: &IdentityFound, record: &RecordFound, log: &LogFound) -> RecoveryReport {
+/// A snapshot that was received may have become durable before the term that it is of did. No
+/// vote was given in that term then.
+fn raise_term<D: Disk>(
+    hard_state: &mut HardStateFile<D>,
+    chosen: &Chosen,
+    report: &mut RecoveryReport,
+) -> Result<(), StorageError> {
+    let before = hard_state.record().hard_state.term;
+    let Some(term) = chosen.loaded.as_ref().map(|loaded| loaded.id.last.term) else {
+        return Ok(());
+    };
+    if term <= before {
+        return Ok(());
+    }
+    report.notes.push(format!("the term was raised from {before} to {term}, the snapshot's"));
+    hard_state.save(|record| record.hard_state = HardState { term, vote: None })
+}
+
+/// The configuration as of the snapshot, and those behind it in the log.
+fn configurations(log: &LogFound, chosen: &Chosen) -> Vec<(Index, Configuration)> {
+    let Some(loaded) = &chosen.loaded else { return log.configurations.clone() };
+    let mut found = vec![loaded.head.configuration.clone()];
+    if log.map.holds(loaded.id.last) {
+        let behind = log.configurations.iter();
+        found.extend(behind.filter(|(index, _)| *index > loaded.id.last.index).cloned());
+    }
+    found
+}
+
+fn report(
+    found: &IdentityFound,
+    record: &RecordFound,
+    log: &LogFound,
+    snapshots: &SnapshotsFound,
+    chosen: &Chosen,
+) -> RecoveryReport {
     let mut notes = Vec::new();
     for (name, copies) in [("identity", found.copies), ("hard state", record.copies)] {
         for (copy, good) in copies.iter().enumerate() {
@@ -287,11 +379,16 @@ fn report(found: &IdentityFound, record: &RecordFound, log: &LogFound) -> Recove
     for name in &log.strange {
         notes.push(format!("log/{name} isn't a file of the log and was left alone"));
     }
+    for name in &snapshots.strange {
+        notes.push(format!("snapshots/{name} isn't a snapshot and was left alone"));
+    }
+    notes.extend(chosen.notes());
     RecoveryReport {
         clean: record.record.clean,
         segments_read: log.segments.len(),
         entries: log.map.last().index.0 - log.map.base().index.0,
         bytes_read: log.bytes_read,
+        snapshot: chosen.loaded.as_ref().map(|loaded| loaded.id),
         torn: log.torn.clone(),
         notes,
     }
@@ -311,9 +408,19 @@ fn remove_unfinished<D: Disk>(
     Ok(())
 }
 
-/// The log time of the last entry.
-fn last_time<D: Disk>(disk: &D, layout: &Layout, log: &LogFound) -> Result<LogTime, StorageError> {
+/// The log time of the last entry, or of the snapshot where the log goes on behind it.
+fn last_time<D: Disk>(
+    disk: &D,
+    layout: &Layout,
+    log: &LogFound,
+    chosen: &Chosen,
+) -> Result<LogTime, StorageError> {
     let last = log.map.last().index;
+    if let Some(loaded) = &chosen.loaded
+        && (last == loaded.id.last.index || !log.map.holds(loaded.id.last))
+    {
+        return Ok(loaded.head.time);
+    }
     if let Some(time) = log.last_time {
         return Ok(time);
     }

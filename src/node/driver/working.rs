@@ -316,7 +316,7 @@ impl Driver {
                     self.halt(Halt::Corrupt(text));
                 }
             }
-            FileReport::Removed { .. } => {}
+            other => unreachable!("no such work is given: {other:?}"),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::images::sink;
 use super::losable::LosableDisk;
 use crate::model::{
     Batch, BatchBuilder, Boot, ClusterId, Configuration, EntryHeader, EntryKind, Epoch, Founding,
@@ -30,7 +31,6 @@ pub(super) fn options() -> OpenOptions {
         segment_bytes: 16_384,
         sync: SyncMode::Always,
         min_free_bytes: 0,
-        snapshot: None,
     }
 }
 
@@ -91,7 +91,7 @@ pub(super) fn start_with<D: Disk>(
     disk: &D,
     options: OpenOptions,
 ) -> Result<Recovered<D>, StorageError> {
-    match Directory::open(disk.clone(), Path::new(ROOT), options)? {
+    match Directory::open(disk.clone(), Path::new(ROOT), options, &mut sink)? {
         Opened::Formed(recovered) => Ok(*recovered),
         Opened::Unformed(_) => panic!("the directory has no log"),
     }
@@ -99,7 +99,7 @@ pub(super) fn start_with<D: Disk>(
 
 /// A fresh directory with a founded log.
 pub(super) fn founded<D: Disk>(disk: &D, options: OpenOptions) -> Recovered<D> {
-    match Directory::open(disk.clone(), Path::new(ROOT), options).unwrap() {
+    match Directory::open(disk.clone(), Path::new(ROOT), options, &mut sink).unwrap() {
         Opened::Unformed(unformed) => unformed.found(&founding(5)).unwrap(),
         Opened::Formed(_) => panic!("the directory has a log"),
     }
@@ -299,7 +299,8 @@ impl Run {
     /// under way.
     pub(super) fn start(&mut self) -> Result<(), StorageError> {
         self.workers = Workers::None;
-        let opened = Directory::open(self.disk.clone(), Path::new(ROOT), self.options.clone())?;
+        let (disk, options) = (self.disk.clone(), self.options.clone());
+        let opened = Directory::open(disk, Path::new(ROOT), options, &mut sink)?;
         let found = match opened {
             Opened::Unformed(unformed) => {
                 assert!(unformed.boot() > self.boot, "{:?}", unformed.boot());

@@ -420,6 +420,15 @@ impl DiskFile for LosableFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.disk.state();
         state.plain_operation()?;
+        let used: usize = state.names.values().map(|file| state.files[*file].seen.len()).sum();
+        let longer =
+            (offset as usize + bytes.len()).saturating_sub(state.files[self.file].seen.len());
+        if let Some(Trouble::Full(room)) = state.trouble
+            && (used + longer) as u64 > room
+            && longer > 0
+        {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         state.files[self.file].write(offset as usize, bytes);
         Ok(())
     }

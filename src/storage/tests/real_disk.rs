@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::harness::{append, commands, founding, id, options};
+use super::images::sink;
 use crate::model::Index;
 use crate::storage::{
     Access, Directory, Disk, DiskFile, ErrorClass, FileReport, FileWork, Inspection, LogWork,
@@ -12,7 +13,7 @@ use crate::storage::{
 };
 
 fn open(path: &std::path::Path) -> Recovered<RealDisk> {
-    match Directory::open(RealDisk, path, options()).unwrap() {
+    match Directory::open(RealDisk, path, options(), &mut sink).unwrap() {
         Opened::Formed(recovered) => *recovered,
         Opened::Unformed(unformed) => unformed.found(&founding(5)).unwrap(),
     }
@@ -47,7 +48,7 @@ fn a_log_on_the_real_disk_comes_back() {
 fn two_openers_of_one_directory_do_not_get_along() {
     let folder = tempfile::tempdir().unwrap();
     let node = open(folder.path());
-    let error = Directory::open(RealDisk, folder.path(), options()).unwrap_err();
+    let error = Directory::open(RealDisk, folder.path(), options(), &mut sink).unwrap_err();
     assert_eq!(error.class(), ErrorClass::InUse);
     assert!(Inspection::open(RealDisk, folder.path()).unwrap().is_live());
     drop(node);

@@ -1,14 +1,20 @@
 //! Logs that don't begin at the first entry.
 
-use super::harness::{all_entries, append, commands, founded, founding, id, options, start_with};
+use super::harness::{all_entries, append, commands, founded, founding, id, options, start};
+use super::images::{build, head, path, put};
 use super::losable::{LosableDisk, Trouble};
-use crate::model::{HardState, Index, LogId, Term, WriteSeq};
-use crate::storage::{
-    ErrorClass, FileReport, FileWork, LogDone, LogWork, OpenOptions, Recovered, StorageError,
-};
+use crate::model::{HardState, Index, LogId, LogTime, Term, WriteSeq};
+use crate::storage::{ErrorClass, FileReport, FileWork, LogDone, LogWork, Recovered, StorageError};
 
-fn with_snapshot(snapshot: LogId) -> OpenOptions {
-    OpenOptions { snapshot: Some(snapshot), ..options() }
+/// Starts with a durable snapshot up to `last` in the directory.
+fn start_behind(disk: &LosableDisk, last: LogId) -> Result<Recovered<LosableDisk>, StorageError> {
+    put(disk, last, 100);
+    start(disk)
+}
+
+/// Lets the segments go that hold only entries up to this one.
+fn remove_through(through: u64) -> FileWork {
+    FileWork::RemoveThrough { through: Index(through), wanted: Index(u64::MAX), max_bytes: 0 }
 }
 
 fn reset(node: &mut Recovered<LosableDisk>, base: LogId) -> Result<(), StorageError> {
@@ -29,16 +35,19 @@ fn a_reset_voids_what_was_before_and_the_log_goes_on_behind_its_base() {
     let gone = FileWork::Read { ticket: 1, first: Index(1), last: Index(1), max_bytes: 10 };
     assert!(matches!(node.files.perform(gone).unwrap(), FileReport::NotHeld { ticket: 1 }));
     append(&mut node.writer, id(4, 500), commands(4, 501, 3, 100));
-    let removed = node.files.perform(FileWork::RemoveThrough(Index(500))).unwrap();
-    assert!(matches!(removed, FileReport::Removed { segments: 1 }));
+    let removed = node.files.perform(remove_through(500)).unwrap();
+    assert!(matches!(removed, FileReport::Removed { segments: 1, more: false, .. }));
     drop(node);
     let disk = disk.after_power_cut(&mut || false);
-    let mut node = start_with(&disk, with_snapshot(id(4, 500))).unwrap();
+    let mut node = start_behind(&disk, id(4, 500)).unwrap();
     assert_eq!((node.base, node.last), (id(4, 500), Index(503)));
-    assert!(node.configurations.is_empty());
+    assert_eq!(node.configurations, [head(id(4, 500)).configuration]);
+    assert_eq!(node.last_time, LogTime(1503));
     assert_eq!(all_entries(&mut node.files, 501, Index(503)).len(), 3);
     drop(node);
-    let error = start_with(&disk.after_process_end(), options()).unwrap_err();
+    let disk = disk.after_process_end();
+    disk.take_away(&path(id(4, 500)));
+    let error = start(&disk).unwrap_err();
     assert_eq!(error.class(), ErrorClass::Corrupt, "{error}");
 }
 
@@ -50,8 +59,9 @@ fn a_reset_without_entries_is_kept_by_later_starts() {
     drop(node);
     for _ in 0..3 {
         let disk = disk.after_process_end();
-        let node = start_with(&disk, with_snapshot(id(4, 500))).unwrap();
+        let node = start_behind(&disk, id(4, 500)).unwrap();
         assert_eq!((node.base, node.last, node.segments), (id(4, 500), Index(500), 1));
+        assert_eq!(node.last_time, LogTime(1500));
     }
 }
 
@@ -61,13 +71,14 @@ fn a_crash_at_every_operation_of_the_start_after_a_reset_keeps_the_reset() {
     let mut node = founded(&disk, options());
     reset(&mut node, id(4, 500)).unwrap();
     drop(node);
+    put(&disk, id(4, 500), 100);
     for number in 1.. {
         let disk = disk.after_process_end();
         disk.set_trouble(Some(Trouble::PowerGoes(disk.operations() + number)));
-        let done = start_with(&disk, with_snapshot(id(4, 500))).is_ok();
+        let done = start(&disk).is_ok();
         for keep in [false, true] {
             let after = disk.after_power_cut(&mut || keep);
-            let node = start_with(&after, with_snapshot(id(4, 500))).unwrap();
+            let node = start(&after).unwrap();
             assert_eq!((node.base, node.last), (id(4, 500), Index(500)));
         }
         if done {
@@ -87,7 +98,7 @@ fn a_snapshot_that_the_log_does_not_hold_makes_a_start_reset_the_log() {
         node.writer.perform(LogWork::Write { seq, hard_state, keep, batches: Vec::new() }).unwrap();
         drop(node);
         let disk = disk.after_process_end();
-        let node = start_with(&disk, with_snapshot(snapshot)).unwrap();
+        let node = start_behind(&disk, snapshot).unwrap();
         assert_eq!((node.base, node.last), (snapshot, snapshot.index));
         assert!(node.report.notes[0].contains("begun anew"));
     }
@@ -99,7 +110,7 @@ fn a_snapshot_that_the_log_holds_changes_nothing() {
     let mut node = founded(&disk, options());
     append(&mut node.writer, id(0, 1), commands(1, 2, 8, 100));
     drop(node);
-    let node = start_with(&disk.after_process_end(), with_snapshot(id(1, 5))).unwrap();
+    let node = start_behind(&disk.after_process_end(), id(1, 5)).unwrap();
     assert_eq!((node.base, node.last), (LogId::ORIGIN, Index(9)));
 }
 
@@ -113,6 +124,9 @@ fn reaching_back() -> (LosableDisk, Recovered<LosableDisk>) {
     append(&mut node.writer, id(2, 14), commands(2, 15, 9, 1000));
     append(&mut node.writer, id(2, 20), commands(3, 21, 9, 1000));
     append(&mut node.writer, id(3, 29), commands(3, 30, 9, 1000));
+    for last in [id(3, 37), id(3, 38)] {
+        build(&mut node.files, last, 100).unwrap();
+    }
     (disk, node)
 }
 
@@ -121,29 +135,23 @@ fn segments_are_removed_in_order_and_only_when_nothing_builds_on_them() {
     let (disk, mut node) = reaching_back();
     let mut before = all_entries(&mut node.files, 1, Index(38));
     let mut removed = 0;
-    for through in 1..=38 {
-        let report = node.files.perform(FileWork::RemoveThrough(Index(through))).unwrap();
-        let FileReport::Removed { segments } = report else { panic!("{report:?}") };
+    for through in 1..=37 {
+        let report = node.files.perform(remove_through(through)).unwrap();
+        let FileReport::Removed { segments, base, log_bytes, .. } = report else {
+            panic!("{report:?}")
+        };
         removed += segments;
         let after = disk.after_power_cut(&mut || false);
-        let snapshot = id(
-            if through > 20 {
-                3
-            } else if through > 12 {
-                2
-            } else {
-                u64::from(through > 1)
-            },
-            through,
-        );
-        let mut again = start_with(&after, with_snapshot(snapshot)).unwrap();
+        let mut again = start(&after).unwrap();
+        assert_eq!((again.base, again.snapshots.len()), (base, 2));
+        assert_eq!(again.log_bytes - 4096, log_bytes, "a start adds the head of a segment");
         assert!(again.base.index <= Index(through), "{:?} through {through}", again.base);
         assert_eq!(again.last, Index(38));
         let kept = all_entries(&mut again.files, again.base.index.0 + 1, Index(38));
         assert_eq!(kept, before[before.len() - kept.len()..]);
     }
     assert!(removed >= 3, "{removed}");
-    let base = start_with(&disk.after_process_end(), with_snapshot(id(3, 38))).unwrap().base;
+    let base = start(&disk.after_process_end()).unwrap().base;
     before.drain(..base.index.0 as usize);
     assert_eq!(all_entries(&mut node.files, base.index.0 + 1, Index(38)), before);
 }
@@ -154,7 +162,7 @@ fn a_crash_while_segments_are_removed_leaves_a_log_that_starts() {
         let (disk, mut node) = reaching_back();
         let before = all_entries(&mut node.files, 1, Index(38));
         disk.set_trouble(Some(Trouble::PowerGoes(disk.operations() + number)));
-        let done = node.files.perform(FileWork::RemoveThrough(Index(38))).is_ok();
+        let done = node.files.perform(remove_through(37)).is_ok();
         drop(node);
         for pattern in 0..8_u32 {
             let mut next = pattern;
@@ -162,7 +170,7 @@ fn a_crash_while_segments_are_removed_leaves_a_log_that_starts() {
                 next = next.rotate_right(1);
                 next >> 31 == 1
             });
-            let mut again = start_with(&after, with_snapshot(id(3, 38))).unwrap();
+            let mut again = start(&after).unwrap();
             assert_eq!(again.last, Index(38));
             let kept = all_entries(&mut again.files, again.base.index.0 + 1, Index(38));
             assert_eq!(kept, before[before.len() - kept.len()..]);
@@ -186,12 +194,12 @@ fn a_crash_at_every_operation_of_a_reset_gives_the_old_log_or_the_new_one() {
         for keep in [false, true] {
             let after = disk.after_power_cut(&mut || keep);
             // Without the snapshot, which isn't durable then, only the old log is right.
-            if let Ok(mut old) = start_with(&after.copy(), options()) {
+            if let Ok(mut old) = start(&after.copy()) {
                 assert!(!done);
                 let log = all_entries(&mut old.files, 1, old.last);
                 assert_eq!(log, [founding(5).bytes().to_vec()]);
             }
-            let after = start_with(&after, with_snapshot(base));
+            let after = start_behind(&after, base);
             match after {
                 Ok(new) => assert_eq!((new.base, new.last), (base, Index(500))),
                 Err(error) => panic!("operation {number}: {error}"),

@@ -6,6 +6,7 @@ use super::harness::{
     ROOT, all_entries, append, commands, founded, founding, id, node, options, start, start_with,
     vote,
 };
+use super::images::sink;
 use super::losable::{LosableDisk, Trouble};
 use crate::model::{HardState, Incarnation, Index, LogId, Term, WriteSeq};
 use crate::storage::{
@@ -408,7 +409,8 @@ fn a_directory_that_holds_something_else_is_not_formatted() {
     let disk = LosableDisk::new();
     disk.create_directory(&PathBuf::from(ROOT)).unwrap();
     disk.open(&path("letters.txt"), crate::storage::Access::Create).unwrap();
-    let error = Directory::open(disk.clone(), &PathBuf::from(ROOT), options()).unwrap_err();
+    let error =
+        Directory::open(disk.clone(), &PathBuf::from(ROOT), options(), &mut sink).unwrap_err();
     assert_eq!(error.class().exit_code(), 78);
     assert_eq!(disk.files(), [path("letters.txt")]);
 }

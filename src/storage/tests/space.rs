@@ -1,6 +1,7 @@
 //! A disk without room.
 
 use super::harness::{all_entries, append, commands, founded, id, options, start};
+use super::images::sink;
 use super::losable::{LosableDisk, Trouble};
 use crate::model::{HardState, Index, Term, WriteSeq};
 use crate::storage::{
@@ -70,7 +71,7 @@ fn a_fresh_directory_on_a_full_disk_is_formatted_when_there_is_room() {
     let disk = LosableDisk::new();
     disk.set_trouble(Some(Trouble::Full(10_000)));
     let root = super::harness::root();
-    let error = Directory::open(disk.clone(), &root, options()).unwrap_err();
+    let error = Directory::open(disk.clone(), &root, options(), &mut sink).unwrap_err();
     assert_eq!(error.class().exit_code(), 74);
     disk.set_trouble(None);
     drop(founded(&disk, options()));

@@ -19,7 +19,7 @@ use crate::node::opening::restored;
 use crate::raft::{Config, Raft, RoleKind};
 use crate::storage::{
     Directory, FileReport, FileWork, FileWorker, LogWork, LogWriter, MemoryDisk, OpenOptions,
-    Opened, Recovered, SyncMode,
+    Opened, Recovered, SnapshotSink, SyncMode,
 };
 use crate::wire::{
     Consistency, Frame, FrameReader, Incoming, Reply, ReplyBody, Request, RequestBody, StorageKind,
@@ -121,9 +121,10 @@ fn open(disk: &MemoryDisk, number: u16, founding: &Batch) -> Recovered<MemoryDis
         segment_bytes: 1 << 20,
         sync: SyncMode::Always,
         min_free_bytes: 0,
-        snapshot: None,
     };
-    match Directory::open(disk.clone(), Path::new("/data"), options).expect("the disk is good") {
+    let mut sinks = || -> Box<dyn SnapshotSink> { unreachable!("there is no snapshot") };
+    let opened = Directory::open(disk.clone(), Path::new("/data"), options, &mut sinks);
+    match opened.expect("the disk is good") {
         Opened::Unformed(unformed) => unformed.found(founding).expect("the disk is good"),
         Opened::Formed(recovered) => *recovered,
     }

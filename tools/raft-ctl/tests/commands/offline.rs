@@ -8,7 +8,9 @@ use raft_node::model::{
     BatchBuilder, ClusterId, Configuration, EntryHeader, EntryKind, Epoch, Founding, HardState,
     Incarnation, Index, LogId, LogTime, NodeId, Seat, Standing, Term, WriteSeq,
 };
-use raft_node::storage::{Directory, LogWork, OpenOptions, Opened, RealDisk, SyncMode};
+use raft_node::storage::{
+    Directory, LogWork, OpenOptions, Opened, RealDisk, SnapshotSink, SyncMode,
+};
 
 use crate::support::{Ran, member, raft_ctl};
 
@@ -27,11 +29,10 @@ pub(crate) fn directory() -> (tempfile::TempDir, PathBuf) {
         segment_bytes: 1 << 20,
         sync: SyncMode::Always,
         min_free_bytes: 0,
-        snapshot: None,
     };
-    let Opened::Unformed(unformed) = Directory::open(RealDisk, &path, options).unwrap() else {
-        panic!("the directory is new")
-    };
+    let mut sinks = || -> Box<dyn SnapshotSink> { unreachable!("the directory is new") };
+    let opened = Directory::open(RealDisk, &path, options, &mut sinks).unwrap();
+    let Opened::Unformed(unformed) = opened else { panic!("the directory is new") };
     let mut batch = BatchBuilder::default();
     let mut payload = Vec::new();
     founding().encode(&mut payload);

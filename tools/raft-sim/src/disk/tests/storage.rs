@@ -7,7 +7,9 @@ use raft_node::model::{
     Batch, BatchBuilder, ClusterId, Configuration, EntryHeader, EntryKind, Epoch, Founding,
     HardState, Incarnation, Index, LogId, LogTime, NodeId, Seat, Standing, Term, WriteSeq,
 };
-use raft_node::storage::{Directory, FileWork, LogWork, OpenOptions, Opened, Recovered, SyncMode};
+use raft_node::storage::{
+    Directory, FileWork, LogWork, OpenOptions, Opened, Recovered, SnapshotSink, SyncMode,
+};
 
 use super::super::SimulatedDisk;
 use super::{Chance, DiskFaults};
@@ -20,7 +22,6 @@ fn options(seed: u64) -> OpenOptions {
         segment_bytes: 16_384,
         sync: SyncMode::Always,
         min_free_bytes: 0,
-        snapshot: None,
     }
 }
 
@@ -51,7 +52,9 @@ fn founding() -> Batch {
 }
 
 fn start(disk: &SimulatedDisk, seed: u64) -> Box<Recovered<SimulatedDisk>> {
-    match Directory::open(disk.clone(), Path::new("/data/1"), options(seed)).unwrap() {
+    let mut sinks = || -> Box<dyn SnapshotSink> { unreachable!("there is no snapshot") };
+    let path = Path::new("/data/1");
+    match Directory::open(disk.clone(), path, options(seed), &mut sinks).unwrap() {
         Opened::Formed(recovered) => recovered,
         Opened::Unformed(unformed) => Box::new(unformed.found(&founding()).unwrap()),
     }
