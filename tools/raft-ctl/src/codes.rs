@@ -62,6 +62,8 @@ codes! {
         "Some lines of an import are wrong; the others were imported."
     NotFound "not_found" Negative "error" false
         "The log on disk doesn't hold the entry that was asked for."
+    NoSnapshot "no_snapshot" Negative "error" false
+        "No node that answers keeps a snapshot, or the one that was asked for; nothing was written."
     BadRequest "bad_request" Usage "refused" false
         "The node can't make sense of the request; nothing was changed."
     TooLarge "too_large" Usage "refused" false
@@ -110,6 +112,10 @@ codes! {
         "The request was sent and no answer came: it may be done, or be done yet."
     SessionForgotten "session_forgotten" Unknown "unknown" false
         "The session or its number isn't remembered: this attempt changed nothing, an earlier one may have."
+    FileExists "file_exists" Guard "error" false
+        "The file that was to be written is there already; it is as it was."
+    SnapshotsDiffer "snapshots_differ" Guard "error" false
+        "Nodes keep different snapshots of one entry; nothing was written."
     WrongCluster "wrong_cluster" Guard "refused" false
         "A node of another cluster, or another node, answers at the address; nothing was written."
     Authentication "authentication" Guard "refused" false

@@ -20,7 +20,7 @@ pub(crate) use offline::{
     VerifyArgs,
 };
 pub(crate) use pages::{CompletionsArgs, ManArgs};
-pub(crate) use snapshot::SnapshotCommand;
+pub(crate) use snapshot::{SaveArgs, SnapshotCommand, SnapshotFileArgs};
 
 use clap::{Parser, Subcommand};
 
@@ -129,7 +129,7 @@ pub(crate) enum Command {
     /// Every node keeps a running hash of its keys, values and sessions. Where two nodes
     /// have applied the same entry, their hashes must be equal. Exit code 1 if any differ.
     Hash(HashArgs),
-    /// Take and list snapshots of the state
+    /// Take, list and save snapshots, and read their files
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
     /// Read a log on disk (offline or live, never changing it)

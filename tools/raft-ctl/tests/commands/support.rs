@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use raft_node::kv::{Applied, Machine, check_command};
 use raft_node::model::{
     Boot, ClusterId, Configuration, EntryHeader, EntryKind, EntryRef, Epoch, Incarnation, Index,
-    LogId, LogTime, Member, NodeId, Seat, SnapshotId, Standing, Term,
+    LogId, LogTime, MAX_PIECE_BYTES, Member, NodeId, Seat, SnapshotId, Standing, Term,
 };
 use raft_node::wire::{
     HelloRefusal, KeptSnapshot, PeerReport, RefusalCode, ReplyBody, Request, RequestBody,
@@ -48,10 +48,28 @@ pub(crate) enum Mood {
     Silent,
 }
 
+/// How a node gives the bytes of its snapshots away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Giving {
+    Whole,
+    /// Closes the connection once where this byte is wanted.
+    CutAt(u64),
+    /// Closes the connection whenever this byte or one behind it is wanted.
+    DeadFrom(u64),
+    /// Doesn't answer where this byte or one behind it is wanted.
+    SilentFrom(u64),
+    /// Has let the snapshot go when this byte is wanted.
+    GoneFrom(u64),
+    /// Gives another byte in the place of this one.
+    WrongAt(u64),
+    /// Gives more than there is.
+    TooMuch,
+}
+
 /// A cluster of one node.
 pub(crate) struct FakeCluster {
     pub(crate) port: u16,
-    _node: FakeNode,
+    node: FakeNode,
 }
 
 struct State {
@@ -59,6 +77,9 @@ struct State {
     mood: Mood,
     /// The newest first.
     kept: Vec<KeptSnapshot>,
+    /// The bytes of each of them.
+    files: Vec<Bytes>,
+    giving: Giving,
     /// Known once the node listens.
     port: Arc<OnceLock<u16>>,
     machine: Machine,
@@ -70,16 +91,47 @@ impl FakeCluster {
         FakeCluster::keeping(1, mood, Vec::new())
     }
 
+    /// A node that gives away the bytes of the snapshots that it keeps.
+    pub(crate) fn giving(
+        id: u16,
+        mood: Mood,
+        files: &[(KeptSnapshot, Bytes)],
+        giving: Giving,
+    ) -> FakeCluster {
+        let (kept, files) = files.iter().cloned().unzip();
+        FakeCluster::with(id, mood, kept, files, giving)
+    }
+
     /// The node of this number, which keeps these snapshots, the newest first.
     pub(crate) fn keeping(id: u16, mood: Mood, kept: Vec<KeptSnapshot>) -> FakeCluster {
+        FakeCluster::with(id, mood, kept, Vec::new(), Giving::Whole)
+    }
+
+    fn with(
+        id: u16,
+        mood: Mood,
+        kept: Vec<KeptSnapshot>,
+        files: Vec<Bytes>,
+        giving: Giving,
+    ) -> FakeCluster {
         let port: Arc<OnceLock<u16>> = Arc::default();
         let machine = Machine::new();
-        let mut state = State { id, mood, kept, port: Arc::clone(&port), machine, index: 0 };
+        let mut state =
+            State { id, mood, kept, files, giving, port: Arc::clone(&port), machine, index: 0 };
         let node = match mood {
             Mood::Unwelcoming(code) => FakeNode::refusing(code),
             _ => FakeNode::start(move |request| state.answer(request)),
         };
-        FakeCluster { port: *port.get_or_init(|| node.port()), _node: node }
+        FakeCluster { port: *port.get_or_init(|| node.port()), node }
+    }
+
+    /// From where on bytes of snapshots were asked for, in this order.
+    pub(crate) fn offsets(&self) -> Vec<u64> {
+        let offset = |request: &Request| match request.body {
+            RequestBody::SnapshotPiece { offset, .. } => Some(offset),
+            _ => None,
+        };
+        self.node.requests().iter().filter_map(offset).collect()
     }
 
     /// Runs the program against this cluster.
@@ -214,8 +266,36 @@ impl State {
             (_, RequestBody::Ping) => ReplyBody::Pong,
             (_, RequestBody::TakeSnapshot) => ReplyBody::Snapshots(self.kept[..1].to_vec()),
             (_, RequestBody::Snapshots) => ReplyBody::Snapshots(self.kept.clone()),
-            (_, RequestBody::SnapshotPiece { .. }) => refusal(RefusalCode::SnapshotGone),
+            (_, RequestBody::SnapshotPiece { snapshot, offset }) => {
+                return self.give(*snapshot, *offset);
+            }
         })
+    }
+
+    fn give(&mut self, snapshot: SnapshotId, offset: u64) -> Reaction {
+        let gone = || Reaction::Reply(refusal(RefusalCode::SnapshotGone));
+        let Some(place) = self.kept.iter().position(|kept| kept.id == snapshot) else {
+            return gone();
+        };
+        let file = &self.files[place];
+        let end = file.len().min(offset as usize + MAX_PIECE_BYTES);
+        let mut piece = file[offset as usize..end].to_vec();
+        match self.giving {
+            Giving::CutAt(at) if at < end as u64 => {
+                self.giving = Giving::Whole;
+                let body = ReplyBody::Piece(piece.into());
+                return Reaction::CutIn(body);
+            }
+            Giving::DeadFrom(at) if at < end as u64 => return Reaction::Cut,
+            Giving::SilentFrom(at) if at < end as u64 => return Reaction::Silence,
+            Giving::GoneFrom(at) if at < end as u64 => return gone(),
+            Giving::WrongAt(at) if (offset..end as u64).contains(&at) => {
+                piece[(at - offset) as usize] ^= 1;
+            }
+            Giving::TooMuch => piece.resize(MAX_PIECE_BYTES, 0),
+            _ => {}
+        }
+        Reaction::Reply(ReplyBody::Piece(piece.into()))
     }
 
     fn write(&mut self, command: &Bytes) -> ReplyBody {

@@ -5,26 +5,26 @@ use serde::Serialize;
 
 use crate::output;
 
-/// A snapshot, as `--json` prints it.
-#[derive(Serialize)]
+/// A snapshot, as `--json` prints it; of one that isn't known, nothing is.
+#[derive(Clone, Default, Serialize)]
 pub(super) struct SnapshotObject {
-    index: u64,
-    term: u64,
-    time: String,
-    time_nanoseconds: u64,
-    bytes: u64,
-    hash: String,
+    index: Option<u64>,
+    term: Option<u64>,
+    time: Option<String>,
+    time_nanoseconds: Option<u64>,
+    bytes: Option<u64>,
+    hash: Option<String>,
 }
 
 impl SnapshotObject {
     pub(super) fn new(id: SnapshotId, time: LogTime) -> SnapshotObject {
         SnapshotObject {
-            index: id.last.index.0,
-            term: id.last.term.0,
-            time: output::wall_time(time.0),
-            time_nanoseconds: time.0,
-            bytes: id.bytes,
-            hash: hash(id),
+            index: Some(id.last.index.0),
+            term: Some(id.last.term.0),
+            time: Some(output::wall_time(time.0)),
+            time_nanoseconds: Some(time.0),
+            bytes: Some(id.bytes),
+            hash: Some(hash(id)),
         }
     }
 }
