@@ -131,6 +131,21 @@ fn where_a_node_goes_away_another_one_with_the_same_snapshot_gives_the_rest() {
 }
 
 #[test]
+fn a_node_that_gets_the_snapshot_only_meanwhile_gives_the_rest() {
+    let file = file();
+    for trouble in [Giving::DeadFrom, Giving::GoneFrom] {
+        let place = Place::new();
+        let leader = leader(&file, trouble(PIECE * 3 / 2));
+        let late =
+            FakeCluster::giving(2, Mood::Leaderless, std::slice::from_ref(&file), Giving::Late);
+        let ran = place.save(&[&leader, &late], &["--trigger", "--json", "-t", "10s"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert_eq!(fs::read(&place.file).unwrap(), file.1);
+        assert_eq!(late.offsets(), [PIECE, 2 * PIECE, 3 * PIECE]);
+    }
+}
+
+#[test]
 fn a_snapshot_that_goes_meanwhile_leaves_nothing() {
     let (file, place) = (file(), Place::new());
     let leader = leader(&file, Giving::GoneFrom(PIECE * 3 / 2));

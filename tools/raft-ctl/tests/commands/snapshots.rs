@@ -37,7 +37,7 @@ fn the_leader_is_asked_to_have_a_snapshot_taken() {
     );
     let ran = leader.run(&["snapshot", "trigger"]);
     assert!(ran.out.starts_with("taken 120,000@4  1.2 GiB  in "), "{}", ran.out);
-    assert!(ran.out.ends_with("  hash 00112233445566778899aabbccddeeff\n"), "{}", ran.out);
+    assert!(ran.out.ends_with("\nhash 00112233445566778899aabbccddeeff\n"), "{}", ran.out);
     let ran = leader.run(&["snapshot", "trigger", "--dry-run"]);
     assert_eq!(ran.out, "would ask node 2 to have every node take a snapshot\n");
     let ran = leader.run(&["snapshot", "trigger", "--dry-run", "--json"]);
@@ -55,6 +55,17 @@ fn without_a_leader_no_snapshot_is_taken_and_none_is_waited_for() {
     }
     let ran = raft_ctl(&["-e", "127.0.0.1:1", "snapshot", "trigger", "-t", "200ms"], b"");
     assert_eq!(ran.code, 3, "{ran:?}");
+}
+
+#[test]
+fn a_node_that_does_not_lead_takes_no_snapshot() {
+    let node = FakeCluster::keeping(2, Mood::Following, Vec::new());
+    for more in [&[][..], &["--dry-run"]] {
+        let ran = node.run(&[&["-n", "2", "snapshot", "trigger", "--json"][..], more].concat());
+        assert_eq!(ran.code, 4, "{ran:?}");
+        assert!(ran.out.contains("\"code\":\"not_leader\""), "{}", ran.out);
+        assert!(ran.err.contains("node 2 doesn't lead: node 9 does"), "{}", ran.err);
+    }
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub(crate) enum Mood {
     Forming,
     /// Knows no leader.
     Leaderless,
+    /// Follows node 9.
+    Following,
     /// Answers how it stands and nothing else.
     Silent,
 }
@@ -60,6 +62,8 @@ pub(crate) enum Giving {
     SilentFrom(u64),
     /// Has let the snapshot go when this byte is wanted.
     GoneFrom(u64),
+    /// Lists the snapshot only from the second time on.
+    Late,
     /// Gives another byte in the place of this one.
     WrongAt(u64),
     /// Gives more than there is.
@@ -265,6 +269,10 @@ impl State {
             },
             (_, RequestBody::Ping) => ReplyBody::Pong,
             (_, RequestBody::TakeSnapshot) => ReplyBody::Snapshots(self.kept[..1].to_vec()),
+            (_, RequestBody::Snapshots) if self.giving == Giving::Late => {
+                self.giving = Giving::Whole;
+                ReplyBody::Snapshots(Vec::new())
+            }
             (_, RequestBody::Snapshots) => ReplyBody::Snapshots(self.kept.clone()),
             (_, RequestBody::SnapshotPiece { snapshot, offset }) => {
                 return self.give(*snapshot, *offset);
@@ -347,7 +355,10 @@ impl State {
             },
             role_for: Duration::from_secs(76 * 3600),
             term: Term(7),
-            leader: leads.then_some(node.id),
+            leader: match self.mood {
+                Mood::Following => NodeId::new(9),
+                _ => leads.then_some(node.id),
+            },
             heard_ago: Some(Duration::ZERO),
             voter: true,
             first: Index(1),

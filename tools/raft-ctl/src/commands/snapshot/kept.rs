@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use raft_node::model::{Index, SnapshotId};
+use raft_node::client::Endpoint;
+use raft_node::model::{Index, NodeId, SnapshotId};
 use raft_node::wire::KeptSnapshot;
 
 use crate::commands::nodes::{Node, Nodes};
@@ -16,6 +17,20 @@ pub(super) struct Kept {
     pub(super) nodes: Nodes,
     /// What each of the nodes keeps, or why it didn't say, in their order.
     answers: Vec<Result<Vec<KeptSnapshot>, String>>,
+}
+
+/// A node that keeps a snapshot.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub(super) id: Option<NodeId>,
+    pub(super) endpoint: Endpoint,
+}
+
+impl Source {
+    /// `node 3`, or its address where the number isn't known.
+    pub(super) fn name(&self) -> String {
+        self.id.map_or_else(|| self.endpoint.address.to_string(), |id| format!("node {id}"))
+    }
 }
 
 impl Kept {
@@ -50,6 +65,16 @@ impl Kept {
         self.by_node().flat_map(|(node, kept)| {
             kept.unwrap_or_default().iter().map(move |snapshot| (node, *snapshot))
         })
+    }
+
+    /// The nodes that keep this snapshot, the leader first.
+    pub(super) fn sources(&self, id: SnapshotId) -> Vec<Source> {
+        let leader = self.nodes.leader().map(|leader| leader.node.id);
+        let keeps = self.all().filter(|(_, snapshot)| snapshot.id == id);
+        let mut nodes: Vec<&Node> = keeps.map(|(node, _)| node).collect();
+        nodes.sort_by_key(|node| node.id() != leader);
+        let source = |node: &&Node| Source { id: node.id(), endpoint: node.endpoint.clone() };
+        nodes.iter().map(source).collect()
     }
 
     /// Whether nodes that keep a snapshot of the same entry keep the same one; `None` where there

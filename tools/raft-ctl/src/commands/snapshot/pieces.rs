@@ -5,9 +5,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use raft_node::client::{Client, Endpoint, Failure, Options};
-use raft_node::model::{NodeId, SnapshotId};
+use raft_node::client::{Client, Options};
+use raft_node::model::SnapshotId;
 
+use super::kept::{Kept, Source};
 use crate::codes::Code;
 use crate::context::Context;
 use crate::error::CliError;
@@ -20,20 +21,6 @@ const USUAL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait when no node could give anything.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A node that keeps the snapshot.
-#[derive(Clone, Debug)]
-pub(super) struct Source {
-    pub(super) id: Option<NodeId>,
-    pub(super) endpoint: Endpoint,
-}
-
-impl Source {
-    /// `node 3`, or its address where the number isn't known.
-    pub(super) fn name(&self) -> String {
-        self.id.map_or_else(|| self.endpoint.address.to_string(), |id| format!("node {id}"))
-    }
-}
-
 /// Reads a snapshot from the nodes that keep it.
 pub(super) struct Pieces<'a> {
     context: &'a Context,
@@ -42,6 +29,8 @@ pub(super) struct Pieces<'a> {
     sources: VecDeque<Source>,
     /// For the first of them.
     client: Client,
+    /// Those that can't give it any more.
+    left_out: Vec<Source>,
     offset: u64,
     /// Those that bytes came from, in the order of their first ones.
     given: Vec<Source>,
@@ -53,7 +42,7 @@ impl<'a> Pieces<'a> {
     pub(super) fn new(context: &'a Context, id: SnapshotId, sources: Vec<Source>) -> Pieces<'a> {
         let client = client_of(&sources[0], context);
         let sources = VecDeque::from(sources);
-        Pieces { context, id, sources, client, offset: 0, given: Vec::new() }
+        Pieces { context, id, sources, client, left_out: Vec::new(), offset: 0, given: Vec::new() }
     }
 
     /// How many bytes have come.
@@ -84,15 +73,15 @@ impl<'a> Pieces<'a> {
                 Ok(piece) => return self.took(piece).map(Some),
                 Err(failure) => failure,
             };
-            self.turn_from(&failure)?;
-            in_vain += 1;
-            if Instant::now() >= deadline {
-                return Err(self.ended(&failure));
+            let failed = explain::failed(&failure, self.context);
+            if self.turn_from(failed.code()) {
+                in_vain += 1;
             }
-            if in_vain >= self.sources.len() {
+            if in_vain >= self.sources.len() || Instant::now() >= deadline {
                 in_vain = 0;
-                thread::sleep(PAUSE);
+                self.look_again(failed, deadline)?;
             }
+            self.client = client_of(self.source(), self.context);
         }
     }
 
@@ -110,38 +99,57 @@ impl<'a> Pieces<'a> {
         Ok(piece)
     }
 
-    /// Turns to the next source. One that can't help any more is left out; an error where none is
-    /// left.
-    fn turn_from(&mut self, failure: &Failure) -> Result<(), CliError> {
-        let failed = explain::failed(failure, self.context);
-        let gone = failed.code() == Code::SnapshotGone;
-        if gone || !failed.code().retry_safe() {
-            if self.sources.len() == 1 {
-                return Err(if gone { self.gone() } else { self.ended(failure) });
-            }
-            self.sources.pop_front();
+    /// Turns from a source that has failed to the next one. `false`: it is left out from now on,
+    /// as it has let the snapshot go or can never give it.
+    fn turn_from(&mut self, why: Code) -> bool {
+        let stays = why != Code::SnapshotGone && why.retry_safe();
+        let source = self.sources.pop_front().expect("it was read from");
+        if stays {
+            self.sources.push_back(source);
         } else {
-            self.sources.rotate_left(1);
+            self.left_out.push(source);
         }
-        self.client = client_of(self.source(), self.context);
-        Ok(())
+        stays
+    }
+
+    /// None of the sources could give anything. After a pause, those are the sources that say
+    /// that they keep the snapshot: some may have got it only meanwhile. An error where there is
+    /// none, or no time left.
+    fn look_again(&mut self, failed: CliError, deadline: Instant) -> Result<(), CliError> {
+        if Instant::now() < deadline {
+            thread::sleep(PAUSE);
+            // Where nobody answers at all, those from before stay.
+            if let Ok(kept) = Kept::ask(self.context) {
+                let mut found = kept.sources(self.id);
+                let is_out = |source: &Source| {
+                    self.left_out.iter().any(|out| out.endpoint == source.endpoint)
+                };
+                found.retain(|source| !is_out(source));
+                if !found.is_empty() {
+                    self.sources = found.into();
+                }
+            }
+            if !self.sources.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(match failed.code() {
+            Code::SnapshotGone => self.gone(),
+            _ => failed.detail(self.how_far()).hint(
+                "nothing was written; `raft-ctl snapshot ls` shows which nodes keep snapshots",
+            ),
+        })
     }
 
     fn gone(&self) -> CliError {
         let message = format!(
-            "{} let snapshot {} go while it was read, and no other node keeps it",
-            self.source().name(),
+            "{} let snapshot {} go while it was read, and no other node gives it",
+            self.left_out.last().map_or_else(|| "the node".to_owned(), Source::name),
             super::object::name(self.id)
         );
         CliError::new(Code::SnapshotGone, message)
             .detail(self.how_far())
             .hint("nothing was written; run it again: there is a newer snapshot")
-    }
-
-    fn ended(&self, failure: &Failure) -> CliError {
-        explain::failed(failure, self.context)
-            .detail(self.how_far())
-            .hint("nothing was written; `raft-ctl snapshot ls` shows which nodes keep snapshots")
     }
 
     fn how_far(&self) -> String {

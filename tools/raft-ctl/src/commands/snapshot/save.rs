@@ -9,9 +9,9 @@ use raft_node::wire::KeptSnapshot;
 use serde::Serialize;
 
 use super::file::{Target, Unfinished};
-use super::kept::Kept;
+use super::kept::{Kept, Source};
 use super::object::{SnapshotObject, hash, name};
-use super::pieces::{Pieces, Source};
+use super::pieces::Pieces;
 use super::trigger;
 use crate::cli::SaveArgs;
 use crate::codes::Code;
@@ -72,11 +72,7 @@ fn choose(
     if of_entry.iter().any(|(_, other)| other.id != snapshot.id) {
         return Err(differ(index, &of_entry));
     }
-    let leader = kept.nodes.leader().map(|leader| leader.node.id);
-    let mut nodes: Vec<&Node> = of_entry.iter().map(|(node, _)| *node).collect();
-    nodes.sort_by_key(|node| node.id() != leader);
-    let source = |node: &&Node| Source { id: node.id(), endpoint: node.endpoint.clone() };
-    Ok(Choice { snapshot, sources: nodes.iter().map(source).collect() })
+    Ok(Choice { snapshot, sources: kept.sources(snapshot.id) })
 }
 
 fn none_kept(kept: &Kept, index: Option<Index>) -> CliError {
@@ -162,16 +158,16 @@ fn print(
     }
     let per_second = snapshot.id.bytes as f64 / took.as_secs_f64().max(1e-9);
     let text = format!(
-        "{} {} from {}  {}  in {} ({}/s)  hash {}, verified",
+        "{} {} from {}  {}  in {} ({}/s)",
         styled(GOOD, "saved"),
         name(snapshot.id),
         names(given),
         output::bytes(snapshot.id.bytes),
         output::duration(took),
-        output::bytes(per_second as u64),
-        hash(snapshot.id)
+        output::bytes(per_second as u64)
     );
-    out.words(&text, 2)
+    out.words(&text, 2)?;
+    out.line(format!("hash {}, verified", hash(snapshot.id)))
 }
 
 /// What would be saved. With `--trigger` that isn't known yet.

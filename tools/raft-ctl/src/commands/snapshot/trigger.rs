@@ -62,15 +62,14 @@ pub(super) fn run(context: &Context, out: &mut Output) -> Result<Exit, CliError>
             seconds: Seconds(took),
         })?;
     } else {
-        let text = format!(
-            "{} {}  {}  in {}  hash {}",
+        out.line(format!(
+            "{} {}  {}  in {}",
             styled(GOOD, "taken"),
             name(taken.id),
             output::bytes(taken.id.bytes),
-            output::duration(took),
-            hash(taken.id)
-        );
-        out.words(&text, 2)?;
+            output::duration(took)
+        ))?;
+        out.line(format!("hash {}", hash(taken.id)))?;
     }
     Ok(Exit::Done)
 }
