@@ -209,11 +209,14 @@ impl std::fmt::Display for Corruption {
             None => {}
         }
         let directory = self.directory.display();
-        let of_what = if self.file.starts_with("snapshots") { "snapshot" } else { "log" };
+        let look = match self.file.starts_with("snapshots") {
+            true => format!("snapshot verify {}", self.directory.join(&self.file).display()),
+            false => format!("log verify {directory}"),
+        };
         write!(
             f,
             ". This was durable once, so it is damage and not the end that a crash leaves. Nothing \
-             was changed. See it with `raft-ctl {of_what} verify {directory}`; then put the \
+             was changed. See it with `raft-ctl {look}`; then put the \
              directory back from a copy, or take this node out of the cluster and let it come in \
              anew"
         )

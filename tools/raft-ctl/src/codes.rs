@@ -62,6 +62,8 @@ codes! {
         "Some lines of an import are wrong; the others were imported."
     NotFound "not_found" Negative "error" false
         "The log on disk doesn't hold the entry that was asked for."
+    NoSnapshot "no_snapshot" Negative "error" false
+        "No node that answers keeps a snapshot, or the one that was asked for; nothing was written."
     BadRequest "bad_request" Usage "refused" false
         "The node can't make sense of the request; nothing was changed."
     TooLarge "too_large" Usage "refused" false
@@ -74,8 +76,6 @@ codes! {
         "--seq is 1,024 or more above the lowest number that is waited for; nothing was changed."
     Unsupported "unsupported" Usage "refused" false
         "The cluster's feature level is too low for the request; nothing was changed."
-    SnapshotGone "snapshot_gone" Negative "refused" true
-        "The node doesn't keep this snapshot any more; nothing was changed."
     CannotConnect "cannot_connect" CannotConnect "refused" true
         "No node could be reached; nothing was written."
     Incompatible "incompatible" CannotConnect "refused" true
@@ -102,6 +102,8 @@ codes! {
         "No other voter can take leadership over; the leader goes on."
     TransferFailed "transfer_failed" NotDone "refused" true
         "The other node didn't take leadership over in time; the leader goes on."
+    SnapshotGone "snapshot_gone" NotDone "refused" true
+        "No node keeps this snapshot any more; nothing was written."
     NotYet "not_yet" NotDone "refused" true
         "An earlier change isn't committed yet; nothing was changed."
     SessionInUse "session_in_use" NotDone "refused" true
@@ -110,6 +112,10 @@ codes! {
         "The request was sent and no answer came: it may be done, or be done yet."
     SessionForgotten "session_forgotten" Unknown "unknown" false
         "The session or its number isn't remembered: this attempt changed nothing, an earlier one may have."
+    FileExists "file_exists" Guard "error" false
+        "The file that was to be written is there already; it is as it was."
+    SnapshotsDiffer "snapshots_differ" Guard "error" false
+        "Nodes keep different snapshots of one entry; nothing was written."
     WrongCluster "wrong_cluster" Guard "refused" false
         "A node of another cluster, or another node, answers at the address; nothing was written."
     Authentication "authentication" Guard "refused" false

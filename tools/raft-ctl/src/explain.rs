@@ -62,7 +62,7 @@ fn lines(tried: &[Attempt]) -> Vec<String> {
 }
 
 /// Asks the nodes themselves why none leads.
-fn no_leader(context: &Context) -> CliError {
+pub(crate) fn no_leader(context: &Context) -> CliError {
     let options = Options { timeout: SURVEY_TIME, ..context.options() };
     let answers = survey(&options);
     let up: Vec<&StatusReply> =

@@ -35,6 +35,16 @@ impl Progress {
         Progress::new(bar, "{wide_bar} {msg}", true)
     }
 
+    /// For something of which nothing is known until it is done. It shows how long it has taken.
+    pub(crate) fn waiting(what: &str) -> Progress {
+        let template = format!("{{spinner}} {what}  {{elapsed}}");
+        let progress = Progress::new(ProgressBar::no_length(), &template, true);
+        if !progress.bar.is_hidden() {
+            progress.bar.enable_steady_tick(Duration::from_secs(1) / u32::from(DRAWS_PER_SECOND));
+        }
+        progress
+    }
+
     /// For a known number of keys to be written.
     pub(crate) fn filling(total: u64) -> Progress {
         let template = "{wide_bar} {human_pos}/{human_len} keys written before they are read";

@@ -7,6 +7,7 @@ mod key_value;
 mod offline;
 mod pages;
 mod parse;
+mod snapshot;
 
 pub(crate) use bench::{BenchArgs, Operation};
 pub(crate) use cluster::{HashArgs, PingArgs, StatusArgs, TransferArgs, WaitArgs};
@@ -19,6 +20,7 @@ pub(crate) use offline::{
     VerifyArgs,
 };
 pub(crate) use pages::{CompletionsArgs, ManArgs};
+pub(crate) use snapshot::{SaveArgs, SnapshotCommand, SnapshotFileArgs};
 
 use clap::{Parser, Subcommand};
 
@@ -127,6 +129,9 @@ pub(crate) enum Command {
     /// Every node keeps a running hash of its keys, values and sessions. Where two nodes
     /// have applied the same entry, their hashes must be equal. Exit code 1 if any differ.
     Hash(HashArgs),
+    /// Take, list and save snapshots, and read their files
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Read a log on disk (offline or live, never changing it)
     #[command(subcommand)]
     Log(LogCommand),

@@ -1,5 +1,6 @@
 //! `meta show`: what a node must never forget.
 
+use raft_node::model::LogId;
 use raft_node::storage::Meta;
 use serde::Serialize;
 
@@ -26,6 +27,14 @@ struct MetaObject {
     floor_offset: u64,
     hard_state_copies_ok: [bool; 2],
     identity_copies_ok: [bool; 2],
+    snapshots: Vec<SnapshotName>,
+}
+
+/// The last entry of a snapshot.
+#[derive(Serialize)]
+struct SnapshotName {
+    index: u64,
+    term: u64,
 }
 
 pub(crate) fn run(command: &MetaCommand, out: &mut Output) -> Result<Exit, CliError> {
@@ -37,16 +46,17 @@ pub(crate) fn run(command: &MetaCommand, out: &mut Output) -> Result<Exit, CliEr
 fn show(args: &MetaShowArgs, out: &mut Output) -> Result<Exit, CliError> {
     let inspection = open(&args.dir)?;
     let meta = inspection.meta().map_err(|error| failed(&error))?;
+    let snapshots = inspection.snapshots().map_err(|error| failed(&error))?;
     let live = inspection.is_live();
     if out.is_json() {
-        out.json(&object(&meta, live))?;
+        out.json(&object(&meta, &snapshots, live))?;
     } else {
-        text(&meta, live, out)?;
+        text(&meta, &snapshots, live, out)?;
     }
     Ok(Exit::Done)
 }
 
-fn object(meta: &Meta, live: bool) -> MetaObject {
+fn object(meta: &Meta, snapshots: &[LogId], live: bool) -> MetaObject {
     let vote = meta.hard_state.vote;
     MetaObject {
         v: VERSION,
@@ -64,10 +74,14 @@ fn object(meta: &Meta, live: bool) -> MetaObject {
         floor_offset: meta.floor.offset,
         hard_state_copies_ok: meta.hard_state_copies,
         identity_copies_ok: meta.identity_copies,
+        snapshots: snapshots
+            .iter()
+            .map(|last| SnapshotName { index: last.index.0, term: last.term.0 })
+            .collect(),
     }
 }
 
-fn text(meta: &Meta, live: bool, out: &mut Output) -> Result<(), CliError> {
+fn text(meta: &Meta, snapshots: &[LogId], live: bool, out: &mut Output) -> Result<(), CliError> {
     let state = if live { "  in use" } else { "" };
     out.line(styled(BOLD, format!("node {}{state}", meta.identity.node)))?;
     out.line(format!("  incarnation  {}", meta.identity.incarnation))?;
@@ -90,6 +104,9 @@ fn text(meta: &Meta, live: bool, out: &mut Output) -> Result<(), CliError> {
         (false, false) => ", the last one didn't stop in good order",
     };
     out.line(format!("  starts       {}{stop}", meta.boot))?;
+    let names: Vec<String> = snapshots.iter().map(LogId::to_string).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    out.line(format!("  snapshots    {names}"))?;
     let floor = meta.floor;
     out.line(format!(
         "  floor        segment {:016x} is durable up to {:#x}",

@@ -11,12 +11,14 @@ mod nodes;
 mod pages;
 mod ping;
 mod scan;
+mod seats;
+mod snapshot;
 mod status;
 mod transfer;
 mod wait;
 
 use crate::bench;
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, SnapshotCommand};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -28,6 +30,8 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<Exit, CliError> {
     match &cli.command {
         Command::Log(command) => return log::run(command, out),
         Command::Meta(command) => return meta::run(command, out),
+        Command::Snapshot(SnapshotCommand::Show(args)) => return snapshot::show(args, out),
+        Command::Snapshot(SnapshotCommand::Verify(args)) => return snapshot::verify(args, out),
         Command::Completions(args) => return pages::completions(args, out),
         Command::Man(args) => return pages::man(args, out),
         _ => {}
@@ -48,6 +52,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<Exit, CliError> {
         Command::Ping(args) => ping::run(args, &context, out),
         Command::TransferLeader(args) => transfer::run(args, &context, out),
         Command::Hash(_) => hash::run(&context, out),
+        Command::Snapshot(command) => snapshot::run(command, &context, out),
         Command::Bench(args) => bench::run(args, &context, out),
         Command::Log(_) | Command::Meta(_) | Command::Completions(_) | Command::Man(_) => {
             unreachable!("carried out above")

@@ -1,9 +1,10 @@
 //! Every node as it stands: asked all at once, and compared.
 
 use std::collections::BTreeSet;
+use std::thread;
 use std::time::Duration;
 
-use raft_node::client::{Endpoint, Failure, Options, survey};
+use raft_node::client::{Client, Endpoint, Failure, Options, survey};
 use raft_node::model::{Index, LogTime, NodeId};
 use raft_node::wire::{PeerReport, StatusReply, StatusRole};
 
@@ -70,6 +71,31 @@ impl Nodes {
         }
         nodes.sort_by_key(Node::id);
         Nodes { nodes }
+    }
+
+    /// Asks the nodes that answered for something more, all at once; in the order of the nodes.
+    pub(super) fn ask_further<T: Send>(
+        &self,
+        context: &Context,
+        ask: impl Fn(&mut Client) -> Result<T, Failure> + Sync,
+    ) -> Vec<Option<Result<T, Failure>>> {
+        let options = Options {
+            timeout: context.timeout_or(USUAL_TIME),
+            fixed: true,
+            patient: false,
+            ..context.options()
+        };
+        let asked = |node: &Node| {
+            node.status()?;
+            let endpoints = vec![node.endpoint.clone()];
+            Some(ask(&mut Client::new(Options { endpoints, ..options.clone() })))
+        };
+        thread::scope(|scope| {
+            let threads: Vec<_> =
+                self.nodes.iter().map(|node| scope.spawn(|| asked(node))).collect();
+            let joined = threads.into_iter().map(|thread| thread.join());
+            joined.map(|answer| answer.expect("a client's thread doesn't panic")).collect()
+        })
     }
 
     /// Those that answered.

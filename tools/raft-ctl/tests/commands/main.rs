@@ -2,6 +2,8 @@
 //! real store behind it.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod inspection;
@@ -9,6 +11,10 @@ mod inspection;
 mod offline;
 #[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod snapshot_files;
+#[cfg(test)]
+mod snapshots;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -22,17 +22,7 @@ fn time(index: u64) -> LogTime {
 pub(crate) fn directory() -> (tempfile::TempDir, PathBuf) {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("3");
-    let options = OpenOptions {
-        node: NodeId::new(3).unwrap(),
-        incarnation: Incarnation(0xabc),
-        seed: 7,
-        segment_bytes: 1 << 20,
-        sync: SyncMode::Always,
-        min_free_bytes: 0,
-    };
-    let mut sinks = || -> Box<dyn SnapshotSink> { unreachable!("the directory is new") };
-    let opened = Directory::open(RealDisk, &path, options, &mut sinks).unwrap();
-    let Opened::Unformed(unformed) = opened else { panic!("the directory is new") };
+    let Opened::Unformed(unformed) = open(&path) else { panic!("the directory is new") };
     let mut batch = BatchBuilder::default();
     let mut payload = Vec::new();
     founding().encode(&mut payload);
@@ -64,11 +54,25 @@ pub(crate) fn directory() -> (tempfile::TempDir, PathBuf) {
     (parent, path)
 }
 
+/// Opens a directory without snapshots.
+pub(crate) fn open(path: &Path) -> Opened<RealDisk> {
+    let options = OpenOptions {
+        node: NodeId::new(3).unwrap(),
+        incarnation: Incarnation(0xabc),
+        seed: 7,
+        segment_bytes: 1 << 20,
+        sync: SyncMode::Always,
+        min_free_bytes: 0,
+    };
+    let mut sinks = || -> Box<dyn SnapshotSink> { unreachable!("there is none to be loaded") };
+    Directory::open(RealDisk, path, options, &mut sinks).unwrap()
+}
+
 fn header(index: u64, term: u64, kind: EntryKind) -> EntryHeader {
     EntryHeader { kind, id: LogId::new(Term(term), Index(index)), time: time(index) }
 }
 
-fn founding() -> Founding {
+pub(crate) fn founding() -> Founding {
     let seats = (1..=3)
         .map(|id| Seat {
             id: NodeId::new(id).unwrap(),

@@ -12,11 +12,11 @@ use bytes::{Bytes, BytesMut};
 use raft_node::kv::{Applied, Machine, check_command};
 use raft_node::model::{
     Boot, ClusterId, Configuration, EntryHeader, EntryKind, EntryRef, Epoch, Incarnation, Index,
-    LogId, LogTime, Member, NodeId, Seat, Standing, Term,
+    LogId, LogTime, MAX_PIECE_BYTES, Member, NodeId, Seat, SnapshotId, Standing, Term,
 };
 use raft_node::wire::{
-    HelloRefusal, PeerReport, RefusalCode, ReplyBody, Request, RequestBody, StatusReply,
-    StatusRole, StorageKind,
+    HelloRefusal, KeptSnapshot, PeerReport, RefusalCode, ReplyBody, Request, RequestBody,
+    StatusReply, StatusRole, StorageKind,
 };
 use raft_node::{model, wire};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -42,16 +42,48 @@ pub(crate) enum Mood {
     Dying(u64),
     /// Waits for others to form a cluster.
     Forming,
+    /// Knows no leader.
+    Leaderless,
+    /// Follows node 9.
+    Following,
+    /// Answers how it stands and nothing else.
+    Silent,
+}
+
+/// How a node gives the bytes of its snapshots away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Giving {
+    Whole,
+    /// Closes the connection once where this byte is wanted.
+    CutAt(u64),
+    /// Closes the connection whenever this byte or one behind it is wanted.
+    DeadFrom(u64),
+    /// Doesn't answer where this byte or one behind it is wanted.
+    SilentFrom(u64),
+    /// Has let the snapshot go when this byte is wanted.
+    GoneFrom(u64),
+    /// Lists the snapshot only from the second time on.
+    Late,
+    /// Gives another byte in the place of this one.
+    WrongAt(u64),
+    /// Gives more than there is.
+    TooMuch,
 }
 
 /// A cluster of one node.
 pub(crate) struct FakeCluster {
     pub(crate) port: u16,
-    _node: FakeNode,
+    node: FakeNode,
 }
 
 struct State {
+    id: u16,
     mood: Mood,
+    /// The newest first.
+    kept: Vec<KeptSnapshot>,
+    /// The bytes of each of them.
+    files: Vec<Bytes>,
+    giving: Giving,
     /// Known once the node listens.
     port: Arc<OnceLock<u16>>,
     machine: Machine,
@@ -60,14 +92,50 @@ struct State {
 
 impl FakeCluster {
     pub(crate) fn start(mood: Mood) -> FakeCluster {
+        FakeCluster::keeping(1, mood, Vec::new())
+    }
+
+    /// A node that gives away the bytes of the snapshots that it keeps.
+    pub(crate) fn giving(
+        id: u16,
+        mood: Mood,
+        files: &[(KeptSnapshot, Bytes)],
+        giving: Giving,
+    ) -> FakeCluster {
+        let (kept, files) = files.iter().cloned().unzip();
+        FakeCluster::with(id, mood, kept, files, giving)
+    }
+
+    /// The node of this number, which keeps these snapshots, the newest first.
+    pub(crate) fn keeping(id: u16, mood: Mood, kept: Vec<KeptSnapshot>) -> FakeCluster {
+        FakeCluster::with(id, mood, kept, Vec::new(), Giving::Whole)
+    }
+
+    fn with(
+        id: u16,
+        mood: Mood,
+        kept: Vec<KeptSnapshot>,
+        files: Vec<Bytes>,
+        giving: Giving,
+    ) -> FakeCluster {
         let port: Arc<OnceLock<u16>> = Arc::default();
         let machine = Machine::new();
-        let mut state = State { mood, port: Arc::clone(&port), machine, index: 0 };
+        let mut state =
+            State { id, mood, kept, files, giving, port: Arc::clone(&port), machine, index: 0 };
         let node = match mood {
             Mood::Unwelcoming(code) => FakeNode::refusing(code),
             _ => FakeNode::start(move |request| state.answer(request)),
         };
-        FakeCluster { port: *port.get_or_init(|| node.port()), _node: node }
+        FakeCluster { port: *port.get_or_init(|| node.port()), node }
+    }
+
+    /// From where on bytes of snapshots were asked for, in this order.
+    pub(crate) fn offsets(&self) -> Vec<u64> {
+        let offset = |request: &Request| match request.body {
+            RequestBody::SnapshotPiece { offset, .. } => Some(offset),
+            _ => None,
+        };
+        self.node.requests().iter().filter_map(offset).collect()
     }
 
     /// Runs the program against this cluster.
@@ -160,6 +228,12 @@ pub(crate) fn member(id: u16) -> Member {
     Member { id: NodeId::new(id).unwrap(), incarnation: Incarnation(u128::from(id)) }
 }
 
+/// A snapshot behind an entry of term 4, two hours before the first entry of the node.
+pub(crate) fn kept(index: u64, bytes: u64, hash: u128) -> KeptSnapshot {
+    let id = SnapshotId { last: LogId::new(Term(4), Index(index)), bytes, hash };
+    KeptSnapshot { id, log_time: LogTime(time(0).0 - 7_200_000_000_000) }
+}
+
 /// The log time of an entry: a second apart, from a Monday on.
 fn time(index: u64) -> LogTime {
     LogTime((1_795_439_117 + index) * 1_000_000_000)
@@ -174,6 +248,7 @@ impl State {
         Reaction::Reply(match (mood, &request.body) {
             (_, RequestBody::Status) => ReplyBody::Status(Box::new(self.status())),
             (Mood::Dying(0), _) => return Reaction::Cut,
+            (Mood::Silent, _) => return Reaction::Silence,
             (Mood::Refusing(code), _) => refusal(code),
             (Mood::Forming, _) => refusal(RefusalCode::NotFormed),
             (Mood::Cutting, RequestBody::Write(_)) => return Reaction::Cut,
@@ -193,11 +268,42 @@ impl State {
                 term: Term(8),
             },
             (_, RequestBody::Ping) => ReplyBody::Pong,
-            (_, RequestBody::TakeSnapshot | RequestBody::Snapshots) => {
+            (_, RequestBody::TakeSnapshot) => ReplyBody::Snapshots(self.kept[..1].to_vec()),
+            (_, RequestBody::Snapshots) if self.giving == Giving::Late => {
+                self.giving = Giving::Whole;
                 ReplyBody::Snapshots(Vec::new())
             }
-            (_, RequestBody::SnapshotPiece { .. }) => refusal(RefusalCode::SnapshotGone),
+            (_, RequestBody::Snapshots) => ReplyBody::Snapshots(self.kept.clone()),
+            (_, RequestBody::SnapshotPiece { snapshot, offset }) => {
+                return self.give(*snapshot, *offset);
+            }
         })
+    }
+
+    fn give(&mut self, snapshot: SnapshotId, offset: u64) -> Reaction {
+        let gone = || Reaction::Reply(refusal(RefusalCode::SnapshotGone));
+        let Some(place) = self.kept.iter().position(|kept| kept.id == snapshot) else {
+            return gone();
+        };
+        let file = &self.files[place];
+        let end = file.len().min(offset as usize + MAX_PIECE_BYTES);
+        let mut piece = file[offset as usize..end].to_vec();
+        match self.giving {
+            Giving::CutAt(at) if at < end as u64 => {
+                self.giving = Giving::Whole;
+                let body = ReplyBody::Piece(piece.into());
+                return Reaction::CutIn(body);
+            }
+            Giving::DeadFrom(at) if at < end as u64 => return Reaction::Cut,
+            Giving::SilentFrom(at) if at < end as u64 => return Reaction::Silence,
+            Giving::GoneFrom(at) if at < end as u64 => return gone(),
+            Giving::WrongAt(at) if (offset..end as u64).contains(&at) => {
+                piece[(at - offset) as usize] ^= 1;
+            }
+            Giving::TooMuch => piece.resize(MAX_PIECE_BYTES, 0),
+            _ => {}
+        }
+        Reaction::Reply(ReplyBody::Piece(piece.into()))
     }
 
     fn write(&mut self, command: &Bytes) -> ReplyBody {
@@ -222,18 +328,19 @@ impl State {
     fn status(&self) -> StatusReply {
         let address = format!("127.0.0.1:{}", self.port.get().unwrap());
         let forming = self.mood == Mood::Forming;
-        let leads = matches!(self.mood, Mood::Good | Mood::Cutting | Mood::Dying(_));
+        let leads = matches!(self.mood, Mood::Good | Mood::Cutting | Mood::Dying(_) | Mood::Silent);
         let index = Index(self.index);
+        let node = member(self.id);
         let seat = Seat {
-            id: NodeId::new(1).unwrap(),
-            incarnation: Some(Incarnation(1)),
+            id: node.id,
+            incarnation: Some(node.incarnation),
             standing: Standing::Voter,
             address: address.clone(),
         };
         let seats = if forming { Vec::new() } else { vec![seat] };
         StatusReply {
-            node: member(1),
-            label: "A".to_owned(),
+            node,
+            label: char::from(b'@' + self.id as u8).to_string(),
             address,
             version: "0.1.0".to_owned(),
             boot: Boot(3),
@@ -248,7 +355,10 @@ impl State {
             },
             role_for: Duration::from_secs(76 * 3600),
             term: Term(7),
-            leader: leads.then_some(NodeId::new(1).unwrap()),
+            leader: match self.mood {
+                Mood::Following => NodeId::new(9),
+                _ => leads.then_some(node.id),
+            },
             heard_ago: Some(Duration::ZERO),
             voter: true,
             first: Index(1),

@@ -1,6 +1,6 @@
 //! `log dump`: entries, one per line.
 
-use raft_node::model::Index;
+use raft_node::model::{Index, LogId};
 use raft_node::storage::{Inspection, Meta, RealDisk, StoredEntry};
 
 use super::entry::{EntryObject, Layout};
@@ -19,9 +19,10 @@ pub(super) fn run(args: &DumpArgs, out: &mut Output) -> Result<Exit, CliError> {
     let inspection = open(&args.dir)?;
     let meta = inspection.meta().map_err(|error| failed(&error))?;
     let range = inspection.range().map_err(|error| failed(&error))?;
+    let snapshots = inspection.snapshots().map_err(|error| failed(&error))?;
     let layout = Layout::of(out, args.full);
     if !out.is_json() {
-        out.line(styled(DIM, head(&meta, range)))?;
+        out.line(styled(DIM, head(&meta, range, snapshots.first())))?;
         out.line(layout.header())?;
     }
     let from = Index(args.from.unwrap_or(0));
@@ -31,8 +32,8 @@ pub(super) fn run(args: &DumpArgs, out: &mut Output) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// `# node 3  cluster 6f1d2c...  term 7  voted_for 2  first 120001  last 883411`
-pub(super) fn head(meta: &Meta, range: Option<(Index, Index)>) -> String {
+/// `# node 3  cluster 6f1d2c...  term 7  voted_for 2  first 120001  last 883411  snapshot 120000@4`
+fn head(meta: &Meta, range: Option<(Index, Index)>, snapshot: Option<&LogId>) -> String {
     let cluster = meta.identity.cluster.map_or_else(
         || "none yet".to_owned(),
         |(cluster, _)| cluster.to_string().chars().take(8).collect(),
@@ -41,8 +42,10 @@ pub(super) fn head(meta: &Meta, range: Option<(Index, Index)>) -> String {
     let (first, last) = range.map_or(("-".to_owned(), "-".to_owned()), |(first, last)| {
         (first.to_string(), last.to_string())
     });
+    let snapshot = snapshot.map_or_else(String::new, |snapshot| format!("  snapshot {snapshot}"));
     format!(
-        "# node {}  cluster {cluster}  term {}  voted_for {vote}  first {first}  last {last}",
+        "# node {}  cluster {cluster}  term {}  voted_for {vote}  first {first}  last {last}\
+         {snapshot}",
         meta.identity.node, meta.hard_state.term
     )
 }

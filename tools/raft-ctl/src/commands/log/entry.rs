@@ -1,11 +1,12 @@
 //! One entry: as a line, as a JSON object, and what its payload says.
 
 use raft_node::kv::{Command, Expected, FeatureLevel, Operation, Point, SessionPart, Settings};
-use raft_node::model::{ByteReader, Configuration, EntryKind, Founding, Seat, Standing};
+use raft_node::model::{ByteReader, Configuration, EntryKind, Founding};
 use raft_node::storage::StoredEntry;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::commands::seats::{seats_json, seats_text};
 use crate::output::{self, Align, Blob, Column, Output};
 
 /// How the lines of `log dump` are laid out.
@@ -295,43 +296,6 @@ fn configuration_entry(payload: &[u8]) -> Option<Told> {
     reader.finish().ok()?;
     let fields = json!({ "seats": seats_json(configuration.seats()) });
     Some(Told::new("configuration", seats_text(configuration.seats()), fields))
-}
-
-fn seats_text(seats: &[Seat]) -> String {
-    let seats: Vec<String> = seats
-        .iter()
-        .map(|seat| {
-            let standing = match seat.standing {
-                Standing::Voter => String::new(),
-                other => format!(" {}", standing_name(other)),
-            };
-            let empty = if seat.incarnation.is_none() { " absent" } else { "" };
-            format!("{} {}{standing}{empty}", seat.id, seat.address)
-        })
-        .collect();
-    seats.join(", ")
-}
-
-fn seats_json(seats: &[Seat]) -> Value {
-    let seat = |seat: &Seat| {
-        json!({
-            "id": seat.id.number(),
-            "incarnation": seat.incarnation.map(|incarnation| incarnation.to_string()),
-            "standing": standing_name(seat.standing),
-            "address": seat.address,
-        })
-    };
-    seats.iter().map(seat).collect()
-}
-
-fn standing_name(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Learner => "learner",
-        Standing::Voter => "voter",
-        Standing::Incoming => "incoming",
-        Standing::Outgoing => "outgoing",
-        Standing::Demoted => "demoted",
-    }
 }
 
 fn settings(settings: Settings) -> Told {
