@@ -21,7 +21,7 @@ use bytes::BytesMut;
 
 pub use format::SnapshotHead;
 pub(super) use kept::Snapshots;
-pub(super) use opening::{Chosen, SnapshotsFound, choose, find};
+pub(super) use opening::{Chosen, SnapshotsFound, choose, find, open};
 pub use read::SnapshotFile;
 pub(super) use receipt::ReceiptFound;
 
