@@ -20,8 +20,8 @@ use super::{Access, Corruption, Disk, Floor, Identity, StorageError, TornTail};
 /// block.
 #[derive(Debug)]
 pub struct Inspection<D: Disk> {
-    disk: D,
-    layout: Layout,
+    pub(super) disk: D,
+    pub(super) layout: Layout,
     live: bool,
 }
 
@@ -264,7 +264,7 @@ impl<D: Disk> Inspection<D> {
         }
     }
 
-    fn access(&self) -> Access {
+    pub(super) fn access(&self) -> Access {
         if self.live { Access::Read } else { Access::ReadDevice }
     }
 
@@ -307,7 +307,7 @@ impl<D: Disk> Inspection<D> {
 }
 
 impl Finding {
-    fn verdict(&self) -> Verdict {
+    pub(super) fn verdict(&self) -> Verdict {
         match self {
             Finding::Torn(_) => Verdict::Torn,
             Finding::Damage(_) => Verdict::Corrupt,

@@ -1,11 +1,11 @@
 //! Snapshots: the state up to some entry, in a file of its own that is the same on every node.
 //!
-//! - [`format`](self::format): head, chunks and foot;
-//! - [`build`](self::build): written from a [`SnapshotSource`] in short steps, read back, named;
-//! - [`receipt`](self::receipt): received piece by piece from a peer;
-//! - [`read`](self::read): read forward into a [`SnapshotSink`];
-//! - [`kept`](self::kept): all that the file thread does with them;
-//! - [`opening`](self::opening): what a start finds.
+//! - `format`: head, chunks and foot;
+//! - `build`: written from a [`SnapshotSource`] in short steps, read back, named;
+//! - `receipt`: received piece by piece from a peer;
+//! - `read`: read forward into a [`SnapshotSink`];
+//! - `kept`: all that the file thread does with them;
+//! - `opening`: what a start finds.
 
 mod build;
 mod format;
@@ -21,7 +21,7 @@ use bytes::BytesMut;
 
 pub use format::SnapshotHead;
 pub(super) use kept::Snapshots;
-pub(super) use opening::{Chosen, SnapshotsFound, choose, find};
+pub(super) use opening::{Chosen, SnapshotsFound, choose, find, open};
 pub use read::SnapshotFile;
 pub(super) use receipt::ReceiptFound;
 

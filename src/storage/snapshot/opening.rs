@@ -118,7 +118,8 @@ pub(in crate::storage) fn choose<D: Disk>(
     if let Some(loaded) = chosen.kept.first().map(|id| id.last) {
         for last in files {
             let serves = chosen.kept.len() == 1 && log.holds(loaded) && log.holds(last);
-            match serves.then(|| open(disk, layout, last)).transpose()? {
+            let file = serves.then(|| open(disk, layout, last, Access::ReadDevice));
+            match file.transpose()? {
                 Some(Ok(file)) => chosen.kept.push(file.id()),
                 Some(Err(fault)) => chosen.damaged.push((last, fault)),
                 None => chosen.surplus.insert(0, last),
@@ -144,8 +145,13 @@ fn damage(layout: &Layout, newest: LogId, fault: &SnapshotFault, log: &LogMap) -
 }
 
 /// Opens the snapshot that has this name. One that has got another's name is a bad one.
-fn open<D: Disk>(disk: &D, layout: &Layout, last: LogId) -> Judged<SnapshotFile<D>> {
-    let file = SnapshotFile::open_with(disk, &layout.snapshot(last), Access::ReadDevice)?;
+pub(in crate::storage) fn open<D: Disk>(
+    disk: &D,
+    layout: &Layout,
+    last: LogId,
+    access: Access,
+) -> Judged<SnapshotFile<D>> {
+    let file = SnapshotFile::open_with(disk, &layout.snapshot(last), access)?;
     Ok(file.and_then(|file| match file.head().last {
         found if found == last => Ok(file),
         found => {
@@ -162,7 +168,7 @@ fn load<D: Disk>(
     cluster: Option<(ClusterId, Epoch)>,
     sinks: &mut dyn FnMut() -> Box<dyn SnapshotSink>,
 ) -> Judged<LoadedSnapshot> {
-    let file = match open(disk, layout, last)? {
+    let file = match open(disk, layout, last, Access::ReadDevice)? {
         Ok(file) => file,
         Err(fault) => return Ok(Err(fault)),
     };

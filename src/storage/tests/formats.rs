@@ -3,10 +3,13 @@
 use std::ops::Range;
 use std::path::Path;
 
+use bytes::Bytes;
+
 use super::harness::{append, commands, founded, id, options, root, vote};
+use super::images::{build, path};
 use super::losable::LosableDisk;
-use crate::model::WriteSeq;
-use crate::storage::LogWork;
+use crate::model::{SnapshotId, WriteSeq};
+use crate::storage::{FileWork, LogWork};
 
 const PAGE: &str = include_str!("../../../docs/file-formats.md");
 
@@ -47,6 +50,15 @@ fn print(lines: &[(usize, Vec<u8>)]) -> String {
         .collect()
 }
 
+/// The record of another node that has received this snapshot and not loaded it yet.
+fn record_of_receipt(file: &[u8], snapshot: SnapshotId) -> Vec<u8> {
+    let disk = LosableDisk::new();
+    let mut node = founded(&disk, options());
+    let bytes = Bytes::copy_from_slice(file);
+    node.files.perform(FileWork::StorePiece { snapshot, offset: 0, bytes }).unwrap();
+    disk.bytes(&root().join("snapshots/receipt"))
+}
+
 #[test]
 fn the_bytes_on_disk_are_those_that_the_page_shows() {
     let disk = LosableDisk::new();
@@ -56,6 +68,7 @@ fn the_bytes_on_disk_are_those_that_the_page_shows() {
     let work = LogWork::Write { seq, hard_state: Some(vote(7, 2)), keep, batches: Vec::new() };
     node.writer.perform(work).unwrap();
     node.writer.perform(LogWork::Stop).unwrap();
+    let built = build(&mut node.files, id(1, 3), 20).unwrap();
     drop(node);
     let root = root();
     let segment = root.join("log/0000000000000001-00000000000000000001.seg");
@@ -71,5 +84,12 @@ fn the_bytes_on_disk_are_those_that_the_page_shows() {
     expect("segment head", &segment, 0..4096);
     expect("block", &segment, 4608..5120);
     expect("mark", &segment, 5120..16_384);
+    let snapshot = path(id(1, 3));
+    expect("snapshot head", &snapshot, 0..4096);
+    expect("snapshot chunk and foot", &snapshot, 4096..built.bytes as usize);
+    let record = lines(&record_of_receipt(&disk.bytes(&snapshot), built), 0);
+    if shown("receipt") != record {
+        wrong.push_str(&format!("[receipt]\n{}", print(&record)));
+    }
     assert!(wrong.is_empty(), "the page shows other bytes than these:\n{wrong}");
 }

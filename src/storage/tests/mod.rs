@@ -11,6 +11,8 @@ mod real_disk;
 mod reset;
 mod rows;
 mod snapshot_crash;
+mod snapshot_damage;
+mod snapshot_rows;
 mod snapshots;
 mod space;
 mod work;

@@ -156,29 +156,118 @@ fn segments_are_removed_in_order_and_only_when_nothing_builds_on_them() {
     assert_eq!(all_entries(&mut node.files, base.index.0 + 1, Index(38)), before);
 }
 
+/// A log in which a segment's head names an entry above that of the next one, since a block
+/// between them has replaced it.
+fn shrinking() -> (LosableDisk, Recovered<LosableDisk>) {
+    let disk = LosableDisk::new();
+    let mut node = founded(&disk, options());
+    append(&mut node.writer, id(0, 1), commands(1, 2, 10, 1000));
+    append(&mut node.writer, id(1, 11), commands(1, 12, 10, 1000));
+    append(&mut node.writer, id(1, 5), commands(2, 6, 10, 1000));
+    append(&mut node.writer, id(2, 15), commands(2, 16, 10, 1000));
+    append(&mut node.writer, id(2, 25), commands(2, 26, 13, 100));
+    (disk, node)
+}
+
 #[test]
-fn a_crash_while_segments_are_removed_leaves_a_log_that_starts() {
-    for number in 1.. {
-        let (disk, mut node) = reaching_back();
-        let before = all_entries(&mut node.files, 1, Index(38));
-        disk.set_trouble(Some(Trouble::PowerGoes(disk.operations() + number)));
-        let done = node.files.perform(remove_through(37)).is_ok();
-        drop(node);
-        for pattern in 0..8_u32 {
-            let mut next = pattern;
-            let after = disk.after_power_cut(&mut || {
-                next = next.rotate_right(1);
-                next >> 31 == 1
-            });
-            let mut again = start(&after).unwrap();
-            assert_eq!(again.last, Index(38));
-            let kept = all_entries(&mut again.files, again.base.index.0 + 1, Index(38));
-            assert_eq!(kept, before[before.len() - kept.len()..]);
+fn the_terms_of_what_stays_are_known_when_several_segments_are_removed() {
+    let (disk, mut node) = shrinking();
+    for last in [id(2, 16), id(2, 17)] {
+        build(&mut node.files, last, 100).unwrap();
+    }
+    node.files.perform(remove_through(16)).unwrap();
+    append(&mut node.writer, id(2, 18), commands(3, 19, 5, 100));
+    drop(node);
+    let node = start(&disk.after_power_cut(&mut || false)).unwrap();
+    assert_eq!((node.base, node.last), (id(2, 15), Index(23)));
+}
+
+#[test]
+fn what_is_wanted_stays_while_the_log_is_short_enough() {
+    let (_, mut node) = reaching_back();
+    let mut remove = |wanted, max_bytes| {
+        let (through, wanted) = (Index(37), Index(wanted));
+        let work = FileWork::RemoveThrough { through, wanted, max_bytes };
+        match node.files.perform(work).unwrap() {
+            FileReport::Removed { segments, base, log_bytes, more: false } => {
+                (segments, base.index.0, log_bytes)
+            }
+            other => panic!("{other:?}"),
         }
-        if done {
+    };
+    let (segments, base, whole) = remove(10, u64::MAX);
+    assert_eq!((segments, base), (0, 0));
+    assert_eq!(remove(13, u64::MAX).1, 11, "segments go whole");
+    // One segment too long: the next place where the log can begin is behind 14.
+    let (segments, base, bytes) = remove(13, whole - 16_384 + 1);
+    assert_eq!((segments, base), (1, 14));
+    assert_eq!(remove(13, bytes), (0, 14, bytes));
+    // And then there is none before the last segment.
+    assert_eq!(remove(13, bytes - 1).1, 29);
+    assert_eq!(remove(13, 0).0, 0, "the open segment stays");
+}
+
+#[test]
+fn many_segments_are_removed_in_several_steps() {
+    let disk = LosableDisk::new();
+    let mut node = founded(&disk, options());
+    let mut keep = id(0, 1);
+    for block in 0..9 {
+        append(&mut node.writer, keep, commands(1, 2 + block * 10, 10, 1000));
+        keep = id(1, 11 + block * 10);
+    }
+    for last in [id(1, 90), id(1, 91)] {
+        build(&mut node.files, last, 100).unwrap();
+    }
+    let mut steps = Vec::new();
+    loop {
+        let report = node.files.perform(remove_through(90)).unwrap();
+        let FileReport::Removed { segments, more, .. } = report else { panic!("{report:?}") };
+        steps.push(segments);
+        if !more {
             break;
         }
     }
+    assert_eq!(steps, [4, 4]);
+}
+
+#[test]
+fn a_crash_while_segments_are_removed_leaves_a_log_that_starts() {
+    for number in 1.. {
+        let (disk, node) = reaching_back();
+        if remove_into(&disk, node, number) {
+            break;
+        }
+    }
+    for number in 1.. {
+        let (disk, mut node) = shrinking();
+        for last in [id(2, 37), id(2, 38)] {
+            build(&mut node.files, last, 100).unwrap();
+        }
+        if remove_into(&disk, node, number) {
+            break;
+        }
+    }
+}
+
+/// Removes segments until the power goes before the operation of this number.
+fn remove_into(disk: &LosableDisk, mut node: Recovered<LosableDisk>, number: u64) -> bool {
+    let before = all_entries(&mut node.files, 1, Index(38));
+    disk.set_trouble(Some(Trouble::PowerGoes(disk.operations() + number)));
+    let done = node.files.perform(remove_through(37)).is_ok();
+    drop(node);
+    for pattern in 0..8_u32 {
+        let mut next = pattern;
+        let after = disk.after_power_cut(&mut || {
+            next = next.rotate_right(1);
+            next >> 31 == 1
+        });
+        let mut again = start(&after).unwrap();
+        assert_eq!(again.last, Index(38));
+        let kept = all_entries(&mut again.files, again.base.index.0 + 1, Index(38));
+        assert_eq!(kept, before[before.len() - kept.len()..]);
+    }
+    done
 }
 
 #[test]
