@@ -405,6 +405,12 @@ impl World {
                 durable: Index::ZERO,
             },
             "timeout-now" => Body::TimeoutNow,
+            // Of the sender's newest snapshot.
+            "piece" => {
+                let snapshot = &self.hosts[&from.id.number()].disk.snapshots[0];
+                let (at, bytes) = (arguments.number("at", 0), arguments.number("bytes", 0));
+                Body::Piece(snapshot.piece(at, bytes))
+            }
             "append" => {
                 let prev = id("prev");
                 let terms = arguments.named.get("terms").copied().unwrap_or_default();

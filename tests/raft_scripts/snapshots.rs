@@ -58,6 +58,13 @@ impl Snapshot {
         Snapshot { id, configuration, machine: machine.clone(), bytes: bytes.into() }
     }
 
+    /// At most `bytes` of it.
+    pub(super) fn piece(&self, offset: u64, bytes: u64) -> Piece {
+        let end = (offset + bytes).min(self.id.bytes);
+        let bytes = self.bytes.slice(offset as usize..end as usize);
+        Piece { snapshot: self.id, offset, bytes }
+    }
+
     /// What a file says, if it is the one with this name.
     fn read(id: SnapshotId, file: &[u8]) -> Option<Snapshot> {
         if file.len() as u64 != id.bytes || Hash128::new().bytes(file).finish() != id.hash {
@@ -151,10 +158,9 @@ impl Host {
         let Some(file) = found.filter(|_| !lost) else {
             return self.handle(Input::PieceLost { peer, ticket });
         };
-        let end = (offset + max_bytes).min(snapshot.bytes);
-        let bytes = file.bytes.slice(offset as usize..end as usize);
-        let length = bytes.len() as u64;
-        self.files.at_hand.insert(peer, Piece { snapshot, offset, bytes });
+        let piece = file.piece(offset, max_bytes);
+        let length = piece.bytes.len() as u64;
+        self.files.at_hand.insert(peer, piece);
         self.handle(Input::PieceRead { peer, ticket, bytes: length });
     }
 
