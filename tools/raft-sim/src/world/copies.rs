@@ -132,15 +132,14 @@ impl World {
 
     /// Looks at whom a node has let in during a turn.
     pub(super) fn check_doors(&mut self, machine: usize, heard: &[Heard]) -> Result<(), Broken> {
+        let mut greeted = None;
         for one in heard {
             match one {
-                Heard::Greeting(place, party) => {
-                    self.network.borrow_mut().greets(*place, party.clone());
-                }
-                Heard::Connected { machine: other, is_called } => {
-                    let known = self.network.borrow().greeted(machine, *other, *is_called);
-                    if let Some((other, party)) = known {
-                        self.lets_in(machine, other, &party)?;
+                Heard::Greeted { machine, party } => greeted = Some((*machine, party)),
+                Heard::LetIn => {
+                    // A greeting is judged as soon as it is read.
+                    if let Some((other, party)) = greeted.take() {
+                        self.lets_in(machine, other, party)?;
                     }
                 }
                 _ => {}

@@ -13,20 +13,13 @@ const GREETING_BYTES: usize = 12;
 /// One level in a heartbeat: node, incarnation, match, boot.
 const LEVEL_BYTES: usize = 2 + 16 + 8 + 8;
 
-/// Who has an end of a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Place {
-    pub(crate) connection: usize,
-    pub(crate) end: usize,
-}
-
 /// Something that was overheard.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Heard {
-    /// A node says who it is.
-    Greeting(Place, Box<Party>),
-    /// It lets another node in that has this address, which it has called or by which it was.
-    Connected { machine: usize, is_called: bool },
+    /// The node is told by the process on this machine who that is.
+    Greeted { machine: usize, party: Box<Party> },
+    /// It lets in who was heard of last.
+    LetIn,
     /// It says something in this term to the node `to`, counted from 0.
     Said { to: usize, term: Term, what: Said },
     /// It answers a client.
@@ -60,17 +53,18 @@ pub(crate) enum Answered {
 /// Who is at the other end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Other {
+    /// The node of this number, from 0.
     Node(usize),
+    /// A client.
     Client,
+    /// Whoever runs on this machine; the node is listening to it.
+    Machine(usize),
 }
 
 /// What listens to one direction of a connection.
 #[derive(Debug)]
 pub(crate) struct Ear {
-    place: Place,
     other: Other,
-    /// Whether it listens to what the node is told, not to what it says.
-    is_told: bool,
     is_greeted: bool,
     head: Vec<u8>,
     wanted: usize,
@@ -79,22 +73,20 @@ pub(crate) struct Ear {
 }
 
 impl Ear {
-    /// Listens to what a node says at its end of a connection.
-    pub(crate) fn new(place: Place, other: Other) -> Ear {
-        Ear {
-            place,
-            other,
-            is_told: false,
-            is_greeted: false,
-            head: Vec::new(),
-            wanted: GREETING_BYTES,
-            skip: 0,
+    /// Listens to what a node says to another or to a client, or is told by what runs on a machine.
+    pub(crate) fn new(other: Other) -> Ear {
+        Ear { other, is_greeted: false, head: Vec::new(), wanted: GREETING_BYTES, skip: 0 }
+    }
+
+    /// What is told comes from another machine than was called.
+    pub(crate) const fn is_told_by(&mut self, machine: usize) {
+        if !self.is_greeted {
+            self.other = Other::Machine(machine);
         }
     }
 
-    /// Listens to what a node is told by another.
-    pub(crate) fn of_told(place: Place) -> Ear {
-        Ear { is_told: true, ..Ear::new(place, Other::Client) }
+    const fn is_told(&self) -> bool {
+        matches!(self.other, Other::Machine(_))
     }
 
     pub(crate) fn hear(&mut self, mut bytes: &[u8]) {
@@ -148,7 +140,7 @@ impl Ear {
                 let count = self.head.get(FRAME_HEADER_BYTES + 24..FRAME_HEADER_BYTES + 28);
                 28 + count.map_or(0, |count| number(count) as usize * LEVEL_BYTES)
             }
-            _ if self.is_told => 0,
+            _ if self.is_told() => 0,
             Some(Kind::Reply | Kind::AppendReply) => 25,
             Some(Kind::HeartbeatReply) => 32,
             Some(Kind::VoteReply) => 9,
@@ -161,9 +153,7 @@ impl Ear {
     }
 
     fn greeting(&self) {
-        if self.is_told {
-            return;
-        }
+        let Other::Machine(machine) = self.other else { return };
         let is_hello = self.head.starts_with(&HELLO_MAGIC);
         let mut reader = match is_hello {
             true => FrameReader::accepting(),
@@ -176,7 +166,7 @@ impl Ear {
             false => reader.answer().ok().flatten().map(|answer| answer.party),
         };
         if let Some(party) = party {
-            journal::heard(Heard::Greeting(self.place, Box::new(party)));
+            journal::heard(Heard::Greeted { machine, party: Box::new(party) });
         }
     }
 
@@ -187,9 +177,6 @@ impl Ear {
             let levels = body[28..].chunks_exact(LEVEL_BYTES).filter_map(level).collect();
             let (term, commit) = (Term(at(0)), Index(at(16)));
             journal::heard(Heard::Levels { term, commit, levels });
-        }
-        if self.is_told {
-            return;
         }
         match self.other {
             Other::Client if self.kind() == Some(Kind::Reply) && body.len() == 25 => {
@@ -212,7 +199,7 @@ impl Ear {
                 };
                 journal::heard(Heard::Said { to, term: Term(at(0)), what });
             }
-            Other::Client => {}
+            Other::Client | Other::Machine(_) => {}
         }
     }
 }
@@ -239,8 +226,6 @@ mod tests {
 
     use super::*;
 
-    const PLACE: Place = Place { connection: 4, end: 0 };
-
     /// A hello that nobody understands: its bytes only have to be passed over.
     fn greeting() -> BytesMut {
         let mut stream = BytesMut::from(&b"\xf7RAFT\r\nH"[..]);
@@ -251,7 +236,7 @@ mod tests {
 
     fn heard_in_any_pieces(stream: &Bytes, other: Other, expected: &[Heard]) {
         for piece in 1..stream.len() {
-            let mut ear = Ear::new(PLACE, other);
+            let mut ear = Ear::new(other);
             stream.chunks(piece).for_each(|bytes| ear.hear(bytes));
             assert_eq!(journal::take_heard(), expected, "in pieces of {piece}");
         }
@@ -293,7 +278,7 @@ mod tests {
         let levels = vec![PeerLevel { member, matched: Index(7), boot: Boot(2) }; 2];
         let body = Body::Heartbeat { round: Round(1), commit: Index(6), levels: levels.clone() };
         encode_message(Term(4), &body, &mut stream);
-        let mut ear = Ear::of_told(PLACE);
+        let mut ear = Ear::new(Other::Machine(1));
         ear.hear(&stream);
         let told = Heard::Levels { term: Term(4), commit: Index(6), levels };
         assert_eq!(journal::take_heard(), slice::from_ref(&told));

@@ -4,13 +4,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::net::SocketAddr;
 
 use log::kv::{Key, Value, VisitSource};
 use log::{LevelFilter, Log, Metadata, Record};
 
 use super::ear::Heard;
-use super::network::machine_at;
 
 thread_local! {
     static PAGE: RefCell<Page> = const { RefCell::new(Page::new()) };
@@ -120,11 +118,8 @@ impl Log for Writer {
             if let Some(mark) = super::markers::known(event, pairs.reason.as_deref()) {
                 *page.markers.entry(mark).or_default() += 1;
             }
-            if event == "connected"
-                && let Some(address) = pairs.address
-            {
-                let (machine, is_called) = (machine_at(address), pairs.is_called);
-                page.heard.push(Heard::Connected { machine, is_called });
+            if event == "connected" {
+                page.heard.push(Heard::LetIn);
             }
             if let Some(text) = pairs.text {
                 page.lines.push(format!("{event}{text}"));
@@ -139,9 +134,6 @@ impl Log for Writer {
 #[derive(Default)]
 struct Pairs {
     reason: Option<String>,
-    /// Of a connection: where its other end is, and whether the node has called there.
-    address: Option<SocketAddr>,
-    is_called: bool,
     text: Option<String>,
 }
 
@@ -151,8 +143,6 @@ impl<'kvs> VisitSource<'kvs> for Pairs {
             "reason" | "what" | "detail" => {
                 self.reason = value.to_borrowed_str().map(str::to_owned)
             }
-            "address" => self.address = value.to_borrowed_str().and_then(|text| text.parse().ok()),
-            "direction" => self.is_called = value.to_borrowed_str() == Some("called"),
             _ => {}
         }
         if let Some(text) = &mut self.text {

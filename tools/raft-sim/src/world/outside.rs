@@ -13,7 +13,7 @@ use raft_node::node::{ConnectionId, Outside, Workers};
 use raft_node::storage::{FileWork, LogWork};
 
 use super::clock::Clock;
-use super::ear::{Ear, Other, Place};
+use super::ear::{Ear, Other};
 use super::network::{Network, Party, address, machine_at};
 use super::random::Random;
 
@@ -40,10 +40,9 @@ impl Stream {
         patience: u64,
     ) -> Stream {
         let connection = network.borrow_mut().call(party, machine, patience);
-        let place = Place { connection, end: 0 };
         let (says, is_told) = match party {
             Party::Host(_) => {
-                (Some(Ear::new(place, Other::Node(machine))), Some(Ear::of_told(place)))
+                (Some(Ear::new(Other::Node(machine))), Some(Ear::new(Other::Machine(machine))))
             }
             Party::Client(_) => (None, None),
         };
@@ -68,6 +67,9 @@ impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.network.borrow_mut().read(self.connection, self.end, buffer)?;
         if let Some(ear) = &mut self.is_told {
+            if let Some(machine) = self.network.borrow().machine_behind(self.connection, self.end) {
+                ear.is_told_by(machine);
+            }
             ear.hear(&buffer[..count]);
         }
         Ok(count)
@@ -150,15 +152,14 @@ impl Outside for Surroundings {
             Party::Host(machine) => address(machine),
             Party::Client(client) => SocketAddr::from(([10, 0, 1, client as u8 + 1], 40_000)),
         };
-        let place = Place { connection, end: 1 };
         let (other, is_told) = match caller {
             Party::Host(machine) => {
                 let node = self.network.borrow().machines[machine].node;
-                (Other::Node(node), Some(Ear::of_told(place)))
+                (Other::Node(node), Some(Ear::new(Other::Machine(machine))))
             }
             Party::Client(_) => (Other::Client, None),
         };
-        let says = Some(Ear::new(place, other));
+        let says = Some(Ear::new(other));
         let network = Rc::clone(&self.network);
         Ok((Stream { network, connection, end: 1, says, is_told }, remote))
     }

@@ -16,7 +16,6 @@ impl Network {
             is_connected: false,
             error: None,
             patience,
-            said: None,
         };
         let ends = [end(party, self.epoch(party), true), end(Party::Host(machine), 0, false)];
         let pipes = Default::default();

@@ -13,10 +13,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
-use raft_node::wire;
-
 pub(crate) use self::transit::{Party, Transit, Wake, Weather};
-use super::ear::Place;
 use super::random::Random;
 
 /// How long until what was lost is sent again, at first and at most.
@@ -37,8 +34,6 @@ struct End {
     error: Option<ErrorKind>,
     /// How long its bytes may stay unacknowledged.
     patience: u64,
-    /// Who its owner has said to be.
-    said: Option<Box<wire::Party>>,
 }
 
 #[derive(Debug, Default)]
@@ -189,30 +184,12 @@ impl Network {
         Some((parties[0], parties[1]))
     }
 
-    /// The owner of an end says who it is.
-    pub(crate) fn greets(&mut self, place: Place, party: Box<wire::Party>) {
-        if let Some(connection) = &mut self.connections[place.connection] {
-            connection.ends[place.end].said = Some(party);
+    /// On which machine the process is that has the other end.
+    pub(crate) fn machine_behind(&self, number: usize, end: usize) -> Option<usize> {
+        match self.connections[number].as_ref()?.ends[1 - end].party {
+            Party::Host(machine) => Some(machine),
+            Party::Client(_) => None,
         }
-    }
-
-    /// Who is at the other end of the latest connection of a machine that it has called, or by
-    /// which it was, at the address of `other`, and as whom.
-    pub(crate) fn greeted(
-        &self,
-        machine: usize,
-        other: usize,
-        is_called: bool,
-    ) -> Option<(usize, Box<wire::Party>)> {
-        let (here, there) = if is_called { (0, 1) } else { (1, 0) };
-        self.connections.iter().rev().flatten().find_map(|connection| {
-            let Party::Host(peer) = connection.ends[there].party else { return None };
-            // Who was called by its address may have been called at another machine's.
-            let is_meant = peer == other || is_called && self.machines[peer].node == other;
-            let is_it = connection.ends[here].party == Party::Host(machine) && is_meant;
-            let said = connection.ends[there].said.as_ref().filter(|_| is_it)?;
-            Some((peer, said.clone()))
-        })
     }
 
     /// The process on a machine is gone: nobody accepts what waits.
