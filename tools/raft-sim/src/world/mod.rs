@@ -90,6 +90,8 @@ struct World {
     faults: Faults,
     phase: Phase,
     healed_at: u64,
+    /// Whether somebody has led since all is well: a hand-over may come at any time after that.
+    has_led: bool,
     finding: Option<Finding>,
     trace: Trace,
     steps: u64,
@@ -117,6 +119,7 @@ impl World {
             faults: Faults::new(scenario),
             phase: Phase::Faulty,
             healed_at: u64::MAX,
+            has_led: false,
             finding: None,
             trace: Trace::new(is_verbose),
             steps: 0,
