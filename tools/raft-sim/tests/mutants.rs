@@ -109,15 +109,18 @@ fn patch_to(word: &str) -> String {
     )
 }
 
-fn judge(patch: &str) -> Verdict {
-    let tree = fake_tree(patch);
-    let work = tempfile::tempdir().unwrap();
-    let tools = Tools {
+fn fake_tools() -> Tools {
+    Tools {
         build: vec!["sh".to_owned(), "build".to_owned()],
         target_variable: "OUT".to_owned(),
         simulator: "simulator".into(),
-    };
-    let bench = Bench::prepare(tree.path(), work.path(), tools).unwrap();
+    }
+}
+
+fn judge(patch: &str) -> Verdict {
+    let tree = fake_tree(patch);
+    let work = tempfile::tempdir().unwrap();
+    let bench = Bench::prepare(tree.path(), work.path(), fake_tools()).unwrap();
     let mutant = read_all(tree.path()).unwrap().remove(0);
     let limits = Limits { seeds: 20, jobs: 1 };
     let verdict = bench.judge(&mutant, limits).unwrap();
@@ -163,4 +166,22 @@ fn what_was_judged_is_remembered_until_sources_or_patch_or_limits_change() {
     assert_eq!(memory("two").recall(&mutant, limits(20)).unwrap(), None, "other sources");
     fs::write(&mutant.path, patch_to("unbuildable")).unwrap();
     assert_eq!(memory("one").recall(&mutant, limits(20)).unwrap(), None, "another patch");
+}
+
+#[test]
+fn a_bench_that_an_earlier_run_has_left_is_set_right() {
+    let tree = fake_tree(&patch_to("wrong"));
+    let work = tempfile::tempdir().unwrap();
+    let prepare = || Bench::prepare(tree.path(), work.path(), fake_tools()).unwrap();
+    prepare();
+    let copy = work.path().join("tree");
+    let before = fs::metadata(copy.join("build")).unwrap().modified().unwrap();
+    fs::write(copy.join("code"), "wrong\n").unwrap();
+    fs::create_dir(copy.join("directory")).unwrap();
+    fs::write(copy.join("directory/file"), "").unwrap();
+    prepare();
+    assert_eq!(fs::read_to_string(copy.join("code")).unwrap(), "right\n");
+    assert!(!copy.join("directory/file").exists());
+    let after = fs::metadata(copy.join("build")).unwrap().modified().unwrap();
+    assert_eq!(before, after, "what is the same is left alone");
 }

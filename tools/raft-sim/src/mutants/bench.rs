@@ -1,5 +1,6 @@
 //! Where planted bugs are judged: a copy of the tree, built once for each.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -81,20 +82,20 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Copies the tracked files of the tree at `root` into `work` and builds them. All planted
-    /// bugs share the targets there, so that only what a patch touches is built anew.
+    /// Copies the tracked files of the tree at `root` into `work`, as far as they aren't there
+    /// already, and builds them. All planted bugs share the targets there, so that only what a
+    /// patch touches is built anew.
     pub fn prepare(root: &Path, work: &Path, tools: Tools) -> Result<Bench, MutantError> {
         let (tree, target) = (work.join("tree"), work.join("target"));
-        if tree.exists() {
-            fs::remove_dir_all(&tree).map_err(MutantError::file(&tree))?;
-        }
         let listed = run("git", ["ls-files", "-z"], root)?;
         if !listed.status.success() {
             return Err(failed("git ls-files", &listed));
         }
         let names = String::from_utf8_lossy(&listed.stdout).into_owned();
-        for name in names.split_terminator('\0') {
-            copy(&root.join(name), &tree.join(name))?;
+        let names: BTreeSet<&Path> = names.split_terminator('\0').map(Path::new).collect();
+        remove_others(&tree, Path::new(""), &names)?;
+        for name in names {
+            copy_if_changed(&root.join(name), &tree.join(name))?;
         }
         let unpatched = work.join("unpatched");
         let bench = Bench { tools, tree, target, unpatched };
@@ -180,6 +181,38 @@ fn finding_of(swept: &Output) -> Result<Option<(u64, String)>, MutantError> {
     let read =
         |finding: &Value| Some((finding["seed"].as_u64()?, finding["text"].as_str()?.to_owned()));
     findings.iter().filter_map(read).min().map(Some).ok_or_else(unreadable)
+}
+
+/// Removes what an earlier run has left in a copy of a tree and the tree doesn't have.
+fn remove_others(
+    tree: &Path,
+    directory: &Path,
+    names: &BTreeSet<&Path>,
+) -> Result<(), MutantError> {
+    let place = tree.join(directory);
+    if !place.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(&place).map_err(MutantError::file(&place))? {
+        let entry = entry.map_err(MutantError::file(&place))?;
+        let (name, path) = (directory.join(entry.file_name()), entry.path());
+        let kind = entry.file_type().map_err(MutantError::file(&path))?;
+        if kind.is_dir() {
+            remove_others(tree, &name, names)?;
+        } else if !names.contains(name.as_path()) {
+            fs::remove_file(&path).map_err(MutantError::file(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Leaves a file alone that is the same already: what is built of it needn't be built again.
+fn copy_if_changed(from: &Path, to: &Path) -> Result<(), MutantError> {
+    let wanted = fs::read(from).map_err(MutantError::file(from))?;
+    match fs::read(to).is_ok_and(|found| found == wanted) {
+        true => Ok(()),
+        false => copy(from, to),
+    }
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), MutantError> {

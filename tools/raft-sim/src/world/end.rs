@@ -98,13 +98,14 @@ impl World {
         }
         match self.phase {
             Phase::Healed => {
+                self.has_led |= has_leader;
                 if has_leader && self.have_all_served() {
                     self.note(None, || format!("serves again after {since:?}"));
                     self.phase = Phase::Quiet;
                     for client in &mut self.clients {
                         client.is_done = true;
                     }
-                } else if since > FOR_A_LEADER * election + BEFORE_A_LEADER && !has_leader {
+                } else if since > FOR_A_LEADER * election + BEFORE_A_LEADER && !self.has_led {
                     return self.not_back("no node leads", since);
                 } else if since > FOR_THE_REST * election + 3 * AFTERMATH {
                     return self.not_back("not every client is served", since);

@@ -162,12 +162,16 @@ impl World {
         for from in 0..count {
             for to in 0..count {
                 if from != to && (is_cut(from, to) || both && is_cut(to, from)) {
-                    self.network.borrow_mut().cut(from, to, true);
-                    self.queue.push(until, Event::FaultEnds(FaultEnd::Cut { from, to }));
-                    self.note(None, || format!("cuts the way from {} to {}", from + 1, to + 1));
+                    self.cut(from, to, until);
                 }
             }
         }
+    }
+
+    fn cut(&mut self, from: usize, to: usize, until: u64) {
+        self.network.borrow_mut().cut(from, to, true);
+        self.queue.push(until, Event::FaultEnds(FaultEnd::Cut { from, to }));
+        self.note(None, || format!("cuts the way from {} to {}", from + 1, to + 1));
     }
 
     /// Kills a process, half of the time at a moment at which its disk is just doing something.
@@ -245,8 +249,16 @@ impl World {
         let length = self.length();
         let host = &mut self.hosts[machine];
         host.paused_until = host.paused_until.max(self.now + length);
-        let length = Duration::from_nanos(length);
-        self.note(Some(machine), || format!("stands still for {length:?}"));
+        let standing = Duration::from_nanos(length);
+        self.note(Some(machine), || format!("stands still for {standing:?}"));
+        // A virtual machine that is moved goes on before all find it in its new place.
+        if self.faults.random.permille(300) {
+            let until = self.now + length + self.length() / 4;
+            for other in (0..self.hosts.len()).filter(|other| *other != machine) {
+                self.cut(machine, other, until);
+                self.cut(other, machine, until);
+            }
+        }
     }
 
     /// Wall time jumps at once; how fast the clock runs holds from the next start on.

@@ -150,5 +150,12 @@ fn configuration(scenario: &Scenario) -> Config {
     cluster.shutdown_timeout = 20 * scenario.election_timeout;
     config.storage.segment_size = scenario.segment_bytes;
     config.storage.min_free_space = 0;
+    config.snapshot = config::Snapshot {
+        min_log_size: scenario.snapshots.min_log_bytes,
+        log_ratio: scenario.snapshots.log_ratio,
+        keep_entries: scenario.snapshots.keep_entries,
+        max_lag_size: scenario.snapshots.max_lag_bytes,
+        max_age: scenario.snapshots.max_age,
+    };
     config
 }

@@ -99,6 +99,8 @@ struct World {
     faults: Faults,
     phase: Phase,
     healed_at: u64,
+    /// Whether somebody has led since all is well: a hand-over may come at any time after that.
+    has_led: bool,
     finding: Option<Finding>,
     undecided: Vec<String>,
     trace: Trace,
@@ -132,6 +134,7 @@ impl World {
             faults: Faults::new(scenario),
             phase: Phase::Faulty,
             healed_at: u64::MAX,
+            has_led: false,
             finding: None,
             undecided: Vec::new(),
             trace: Trace::new(is_verbose),

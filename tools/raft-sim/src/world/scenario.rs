@@ -151,6 +151,7 @@ pub struct Scenario {
     pub(crate) max_inflight_bytes: u64,
     pub(crate) max_unpersisted_bytes: u64,
     pub(crate) recent_bytes: u64,
+    pub(crate) snapshots: Snapshots,
     pub(crate) weather: Weather,
     /// The pause between two faults, on average, in nanoseconds.
     pub(crate) fault_pause: u64,
@@ -160,6 +161,16 @@ pub struct Scenario {
     pub(crate) think: u64,
     /// How fast a sync is, at best and as a rule at most, in microseconds.
     pub(crate) sync_us: (u64, u64),
+}
+
+/// When snapshots are taken, and what stays of the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Snapshots {
+    pub(crate) min_log_bytes: u64,
+    pub(crate) log_ratio: u64,
+    pub(crate) max_age: Duration,
+    pub(crate) keep_entries: u64,
+    pub(crate) max_lag_bytes: u64,
 }
 
 impl Scenario {
@@ -195,6 +206,7 @@ impl Scenario {
             max_inflight_bytes: random.spread(4 << 10, 1 << 20),
             max_unpersisted_bytes: random.spread(4 << 10, 1 << 20),
             recent_bytes: random.spread(1 << 10, 1 << 20),
+            snapshots: draw_snapshots(&mut Random::stream(seed, "snapshots")),
             weather,
             fault_pause: random.spread(election_ms / 2, election_ms * 10)
                 * 1_000_000
@@ -210,6 +222,16 @@ impl Scenario {
     #[must_use]
     pub fn has(&self, fault: Fault) -> bool {
         self.faults.contains(&fault)
+    }
+}
+
+fn draw_snapshots(random: &mut Random) -> Snapshots {
+    Snapshots {
+        min_log_bytes: random.spread(500, 50_000),
+        log_ratio: random.between(1, 4),
+        max_age: Duration::from_millis(random.spread(500, 60_000)),
+        keep_entries: random.spread(1, 500) - 1,
+        max_lag_bytes: random.spread(1 << 10, 1 << 20),
     }
 }
 
