@@ -119,6 +119,12 @@ impl Raft {
         }
     }
 
+    /// The entry before the first of the log.
+    #[must_use]
+    pub const fn base(&self) -> LogId {
+        self.log.base()
+    }
+
     /// The last entry of the log.
     #[must_use]
     pub fn last(&self) -> LogId {

@@ -1,6 +1,5 @@
 //! Looking at a data directory without changing it, also while its node runs.
 
-use std::cmp::Reverse;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -11,7 +10,7 @@ use crate::model::{Boot, EntryHeader, HardState, Index, LogId, Term};
 
 use super::hard_state::{self, Record, RecordFound};
 use super::identity::{self, IdentityFound};
-use super::layout::{Layout, SNAPSHOT, parse_snapshot_name};
+use super::layout::Layout;
 use super::reader::EntryReader;
 use super::recover::{LogFound, SegmentRead, read_log};
 use super::{Access, Corruption, Disk, Floor, Identity, StorageError, TornTail};
@@ -161,21 +160,6 @@ impl<D: Disk> Inspection<D> {
             hard_state_copies: found.copies,
             identity_copies: identity.copies,
         })
-    }
-
-    /// The last entries of the snapshots that lie there, the newest first, by the names of their
-    /// files; none of them is read.
-    pub fn snapshots(&self) -> Result<Vec<LogId>, StorageError> {
-        let directory = &self.layout.snapshots;
-        let names = match self.disk.list(directory) {
-            Ok(names) => names,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => return Err(StorageError::disk("list", directory)(source)),
-        };
-        let last = |name: &String| parse_snapshot_name(name, SNAPSHOT);
-        let mut found: Vec<LogId> = names.iter().filter_map(last).collect();
-        found.sort_by_key(|last| Reverse((last.index, last.term)));
-        Ok(found)
     }
 
     /// Reads everything and says how it is. Damage is a finding, not an error.

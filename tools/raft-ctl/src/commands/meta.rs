@@ -47,6 +47,7 @@ fn show(args: &MetaShowArgs, out: &mut Output) -> Result<Exit, CliError> {
     let inspection = open(&args.dir)?;
     let meta = inspection.meta().map_err(|error| failed(&error))?;
     let snapshots = inspection.snapshots().map_err(|error| failed(&error))?;
+    let snapshots: Vec<LogId> = snapshots.iter().map(|stored| stored.last).collect();
     let live = inspection.is_live();
     if out.is_json() {
         out.json(&object(&meta, &snapshots, live))?;

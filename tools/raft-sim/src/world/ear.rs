@@ -144,8 +144,14 @@ impl Ear {
             Some(Kind::Reply | Kind::AppendReply) => 25,
             Some(Kind::HeartbeatReply) => 32,
             Some(Kind::VoteReply) => 9,
+            Some(Kind::PieceReply) => 49,
             Some(
-                Kind::PreVote | Kind::PreVoteReply | Kind::Vote | Kind::Append | Kind::TimeoutNow,
+                Kind::PreVote
+                | Kind::PreVoteReply
+                | Kind::Vote
+                | Kind::Append
+                | Kind::TimeoutNow
+                | Kind::Piece,
             ) => 8,
             _ => 0,
         };
@@ -194,6 +200,8 @@ impl Ear {
                     // What is no conflict says how much is durable.
                     Some(Kind::AppendReply) if body[8] != 2 => Said::Durable(Index(at(17))),
                     Some(Kind::HeartbeatReply) => Said::Durable(Index(at(24))),
+                    // It has all that a snapshot holds.
+                    Some(Kind::PieceReply) if body[48] == 2 => Said::Durable(Index(at(16))),
                     _ if body.len() >= 8 => Said::Nothing,
                     _ => return,
                 };

@@ -141,7 +141,7 @@ impl Cluster {
             return Ok(());
         };
         let expected = LogId::new(self.committed[committed.0 as usize - 1], *committed);
-        if raft.id(*committed) != Some(expected) {
+        if raft.base().index <= *committed && raft.id(*committed) != Some(expected) {
             return Err(format!(
                 "leader completeness: the leader of term {term} has {:?} where {expected} is \
                  committed",
@@ -170,8 +170,16 @@ impl Cluster {
     /// Log matching: whoever has entries of a term has them from the same place on, behind the
     /// same entry.
     fn log_changed(&mut self, raft: &Raft) -> Result<(), Broken> {
-        let mut before = Term::ZERO;
+        let base = raft.base();
+        let mut before = base.term;
         for run in raft.runs() {
+            if base.index > Index::ZERO && run.term == base.term {
+                // Its beginning has left the log.
+                if self.terms.get(&run.term).is_some_and(|(first, _)| *first > run.first) {
+                    return Err(format!("log matching: term {} is here at {base}", run.term));
+                }
+                continue;
+            }
             let (first, known) = *self.terms.entry(run.term).or_insert((run.first, before));
             if (first, known) != (run.first, before) {
                 return Err(format!(
@@ -194,7 +202,7 @@ impl Cluster {
     ) -> Result<(), Broken> {
         let known = self.committed();
         let checked = known.min(commit);
-        if checked > Index::ZERO {
+        if checked > Index::ZERO && checked >= raft.base().index {
             let (expected, here) = (self.committed[checked.0 as usize - 1], raft.id(checked));
             if here != Some(LogId::new(expected, checked)) {
                 return Err(format!(

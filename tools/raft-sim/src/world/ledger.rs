@@ -16,6 +16,8 @@ pub(crate) struct Ledger {
     term: Term,
     /// For whom it has voted durably, by term.
     votes: BTreeMap<Term, Member>,
+    /// What the log begins behind: all up to there is in a snapshot.
+    base: LogId,
     runs: Vec<TermRun>,
     last: LogId,
     /// Up to where entries of each term were durable here at any time.
@@ -54,6 +56,7 @@ impl Ledger {
         let (term, last) = raft.written();
         let status = raft.status();
         (self.term, self.last, self.given) = (term, last, None);
+        self.base = raft.base();
         if let Some(vote) = status.vote.filter(|_| status.term == term) {
             self.votes.insert(term, vote);
         }
@@ -90,7 +93,7 @@ impl Ledger {
             }
             (Some(Given::Reset(base)), Done::All) => {
                 self.runs.clear();
-                self.last = base;
+                (self.base, self.last) = (base, base);
             }
             (Some(Given::Refound), Done::All) => {
                 // Nothing was committed in the founding before: it binds nobody.
@@ -141,7 +144,9 @@ impl Ledger {
     pub(crate) fn holds(&self, id: LogId) -> bool {
         let behind = self.runs.partition_point(|run| run.first <= id.index);
         let is_here = behind > 0 && self.runs[behind - 1].term == id.term;
-        is_here && id.index <= self.last.index || self.lost().is_some_and(|lost| lost.holds(id))
+        is_here && id.index <= self.last.index
+            || id.index <= self.base.index
+            || self.lost().is_some_and(|lost| lost.holds(id))
     }
 
     /// Whether this entry was durable here at any time, and with it all before it.
@@ -172,7 +177,12 @@ impl Ledger {
                 vote.id, self.term, status.vote
             ));
         }
-        if self.last.index > Index::ZERO && raft.id(self.last.index) != Some(self.last) {
+        // What a snapshot brought stands for all up to its end.
+        let is_covered = self.last.index < raft.base().index;
+        if self.last.index > Index::ZERO
+            && !is_covered
+            && raft.id(self.last.index) != Some(self.last)
+        {
             return Some(format!(
                 "{} was durable, and it begins with {:?} there, the last being {}",
                 self.last,

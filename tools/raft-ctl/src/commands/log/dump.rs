@@ -20,6 +20,7 @@ pub(super) fn run(args: &DumpArgs, out: &mut Output) -> Result<Exit, CliError> {
     let meta = inspection.meta().map_err(|error| failed(&error))?;
     let range = inspection.range().map_err(|error| failed(&error))?;
     let snapshots = inspection.snapshots().map_err(|error| failed(&error))?;
+    let snapshots: Vec<LogId> = snapshots.iter().map(|stored| stored.last).collect();
     let layout = Layout::of(out, args.full);
     if !out.is_json() {
         out.line(styled(DIM, head(&meta, range, snapshots.first())))?;
