@@ -215,7 +215,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Incarnation, NodeId};
+    use crate::model::{Incarnation, LogId, NodeId, SnapshotId, Term};
 
     const NOW: Time = Time::ZERO;
 
@@ -278,6 +278,21 @@ mod tests {
         progress.pace = Pace::Probe { asked: Some(NOW) };
         progress.conflict(Index(99), Index(40));
         assert_eq!(progress.pace, Pace::Probe { asked: Some(NOW) });
+    }
+
+    #[test]
+    fn late_answers_about_entries_do_not_end_a_transfer_but_reaching_its_end_does() {
+        let mut progress = progress(10);
+        let last = LogId::new(Term(1), Index(8));
+        progress.hand(Handing::new(SnapshotId { last, bytes: 100, hash: 0 }));
+        progress.conflict(Index(9), Index(4));
+        progress.busy(Index(3), NOW);
+        progress.remind(Index(0));
+        levels(&mut progress, 7, 7);
+        assert!(progress.handing().is_some());
+        progress.reading = Some(1);
+        levels(&mut progress, 8, 2);
+        assert_eq!((progress.pace, progress.reading), (Pace::Replicate, None));
     }
 
     #[test]
