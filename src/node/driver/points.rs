@@ -46,6 +46,11 @@ impl Points {
         self.is_snapshot_wanted = true;
     }
 
+    /// A snapshot was begun at a point, for all who wanted one.
+    pub(crate) const fn snapshot_begun(&mut self) {
+        self.is_snapshot_wanted = false;
+    }
+
     /// The point that is to be proposed now, if there is one, and notes that it is. `due` tells
     /// whether something has fallen due by log time; it is asked at most once a second.
     pub(crate) fn propose(&mut self, now: Time, due: impl FnOnce() -> bool) -> Option<Point> {

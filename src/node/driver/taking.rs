@@ -57,6 +57,7 @@ impl Driver {
         if !self.snapshots.reached_point(last.index, time, self.now) {
             return;
         }
+        self.points.snapshot_begun();
         let configuration = self.raft.configuration_as_of(last.index);
         let (index, configuration) =
             configuration.expect("the core forgets none that is in force behind what is applied");

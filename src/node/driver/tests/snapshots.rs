@@ -76,6 +76,16 @@ fn a_snapshot_on_request_is_taken_by_all_behind_the_same_entry_and_is_the_same_f
 }
 
 #[test]
+fn a_snapshot_that_is_due_is_taken_once() {
+    let rules = SnapshotRules { min_log_bytes: 5_000, ..often().snapshot_rules };
+    let mut cluster = Cluster::new(Shape { snapshot_rules: rules, ..Shape::default() });
+    let leader = cluster.elect();
+    put_many(&mut cluster, leader, 20, 400);
+    cluster.run(20);
+    assert_eq!(kept(&mut cluster, leader).len(), 1);
+}
+
+#[test]
 fn a_follower_does_not_take_snapshots_on_request() {
     let mut cluster = Cluster::new(Shape::default());
     let leader = cluster.elect();
