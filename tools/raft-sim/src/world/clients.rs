@@ -127,6 +127,11 @@ impl Client {
         }
     }
 
+    /// The longest pause between two of its calls.
+    pub(crate) const fn longest_pause(&self) -> Duration {
+        Duration::from_nanos(2 * self.think)
+    }
+
     /// Whether nothing is under way.
     pub(crate) const fn is_idle(&self) -> bool {
         self.call.is_none()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::clients::Client;
 use super::host::State;
 use super::network::Weather;
 use super::process::Death;
@@ -88,6 +89,8 @@ impl World {
         let since = Duration::from_nanos(self.now.saturating_sub(self.healed_at));
         let election = self.scenario.election_timeout;
         let has_leader = self.leader_can_commit();
+        // Who calls now and then may be pausing, and a call that was begun before may fail.
+        let pauses = self.clients.iter().map(Client::longest_pause).max().unwrap_or_default();
         if !self.scenario.has_atlas {
             // Too much may be lost for the cluster to come back; but nobody may have lied.
             if since > AFTERMATH {
@@ -107,7 +110,7 @@ impl World {
                     }
                 } else if since > FOR_A_LEADER * election + BEFORE_A_LEADER && !self.has_led {
                     return self.not_back("no node leads", since);
-                } else if since > FOR_THE_REST * election + 3 * AFTERMATH {
+                } else if since > FOR_THE_REST * election + 3 * AFTERMATH + 2 * pauses {
                     return self.not_back("not every client is served", since);
                 }
             }
@@ -115,7 +118,7 @@ impl World {
                 if self.are_alike() && self.clients.iter().all(|client| client.is_idle()) {
                     return self.last_look();
                 }
-                if since > 2 * FOR_THE_REST * election + 6 * AFTERMATH {
+                if since > 2 * FOR_THE_REST * election + 6 * AFTERMATH + 2 * pauses {
                     return self.not_back("the nodes don't become alike", since);
                 }
             }
