@@ -6,7 +6,7 @@ use std::any::Any;
 use bytes::BytesMut;
 
 use crate::kv::{FEATURE_LEVEL, IMAGE_LAYOUT, Image, LoadError, Loader, Machine};
-use crate::model::LogId;
+use crate::model::{LogId, LogTime};
 use crate::storage::{Refusal, SnapshotSink, SnapshotSource};
 
 impl SnapshotSource for Image {
@@ -42,14 +42,18 @@ impl Loading {
     }
 }
 
-/// What is wrong if the file of the snapshot behind `last` holds `machine`: whoever made it may
-/// have been wrong.
-pub(crate) fn check_end(machine: &Machine, last: LogId) -> Result<(), String> {
-    let found = machine.applied();
-    if found == last {
+/// What is wrong if the file of the snapshot behind `last`, at this log time, holds `machine`:
+/// whoever made it may have been wrong.
+pub(crate) fn check_end(machine: &Machine, last: LogId, time: LogTime) -> Result<(), String> {
+    let (found, found_time) = (machine.applied(), machine.log_time());
+    if (found, found_time) == (last, time) {
         return Ok(());
     }
-    Err(format!("the snapshot behind entry {last} holds the state behind entry {found}"))
+    Err(format!(
+        "the file of the snapshot behind entry {last} (log time {}) holds the state behind entry \
+         {found} (log time {})",
+        time.0, found_time.0
+    ))
 }
 
 impl SnapshotSink for Loading {

@@ -124,7 +124,7 @@ pub fn open_on<D: Disk>(
     if let Store::Formed(formed) = &store
         && let Some(newest) = formed.snapshots.first()
     {
-        check_end(&formed.machine, newest.id.last).map_err(Exit::Corrupt)?;
+        check_end(&formed.machine, newest.id.last, newest.log_time).map_err(Exit::Corrupt)?;
     }
     Ok((store, report))
 }
@@ -141,7 +141,7 @@ fn unfounded<D: Disk>(unformed: Box<Unformed<D>>) -> Unfounded {
 fn formed<D: Disk>(recovered: Recovered<D>) -> Result<Formed, StorageError> {
     let restored = restored(&recovered);
     let Recovered { identity, mut writer, mut files, snapshot, snapshots, .. } = recovered;
-    let (machine, snapshots) = loaded(snapshot, &snapshots);
+    let (machine, snapshots) = loaded(snapshot, &snapshots, recovered.older_time);
     let founding = first_entry(&mut files, recovered.base)?;
     Ok(Formed {
         founding,
@@ -164,12 +164,14 @@ fn formed<D: Disk>(recovered: Recovered<D>) -> Result<Formed, StorageError> {
 pub(crate) fn loaded(
     snapshot: Option<LoadedSnapshot>,
     snapshots: &[SnapshotId],
+    older_time: Option<LogTime>,
 ) -> (Machine, Vec<KeptSnapshot>) {
     let Some(LoadedSnapshot { id, head, sink }) = snapshot else {
         return (Machine::new(), Vec::new());
     };
     let machine = Loading::machine(sink);
-    let time = |kept: &SnapshotId| if *kept == id { head.time } else { LogTime(0) };
+    let older_time = older_time.unwrap_or(LogTime(0));
+    let time = |kept: &SnapshotId| if *kept == id { head.time } else { older_time };
     let kept = snapshots.iter().map(|kept| KeptSnapshot { id: *kept, log_time: time(kept) });
     (machine, kept.collect())
 }

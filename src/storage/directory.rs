@@ -95,6 +95,8 @@ pub struct Recovered<D: Disk> {
     pub snapshot: Option<LoadedSnapshot>,
     /// That one, and the one before it, if the log can be gone on with from there as well.
     pub snapshots: Vec<SnapshotId>,
+    /// The log time of the last entry of the older of the two.
+    pub older_time: Option<LogTime>,
     /// The snapshot that is being received, and the offset of the next byte that is wanted.
     pub receiving: Option<(SnapshotId, u64)>,
     /// Bytes that the log takes on disk.
@@ -229,6 +231,7 @@ impl<D: Disk> Unformed<D> {
             configurations: vec![(Index(1), entry.configuration)],
             snapshot: None,
             snapshots: Vec::new(),
+            older_time: None,
             receipt: None,
             report,
         };
@@ -245,6 +248,7 @@ pub(super) struct RecoveredParts<D: Disk> {
     pub(super) configurations: Vec<(Index, Configuration)>,
     pub(super) snapshot: Option<LoadedSnapshot>,
     pub(super) snapshots: Vec<SnapshotId>,
+    pub(super) older_time: Option<LogTime>,
     pub(super) receipt: Option<ReceiptFound>,
     pub(super) report: RecoveryReport,
 }
@@ -273,6 +277,7 @@ impl<D: Disk> RecoveredParts<D> {
             configurations: self.configurations,
             snapshot: self.snapshot,
             snapshots: self.snapshots,
+            older_time: self.older_time,
             receiving: self.receipt.map(|receipt| (receipt.id, receipt.good)),
             log_bytes,
             segments,

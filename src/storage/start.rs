@@ -313,7 +313,7 @@ fn go_on<D: Disk>(parts: SharedParts<D>, judged: Judged) -> Result<Opened<D>, St
     remove_void(&shared, void)?;
     chosen.remove_surplus(&shared.disk, &shared.layout)?;
     let receipt = chosen.goes_on(&snapshots);
-    let Chosen { loaded: snapshot, kept: snapshots, .. } = chosen;
+    let Chosen { loaded: snapshot, kept: snapshots, older_time, .. } = chosen;
     let parts = RecoveredParts {
         shared,
         hard_state,
@@ -322,6 +322,7 @@ fn go_on<D: Disk>(parts: SharedParts<D>, judged: Judged) -> Result<Opened<D>, St
         configurations,
         snapshot,
         snapshots,
+        older_time,
         receipt,
         report,
     };

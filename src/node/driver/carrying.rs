@@ -140,6 +140,9 @@ impl Driver {
         if let Event::Role { role, .. } = &event {
             self.facts.role_changed(*role, self.now);
         }
+        if matches!(event, Event::SnapshotLost(_)) {
+            self.want_snapshot();
+        }
         self.notice(Notice::Core(event));
     }
 

@@ -45,7 +45,8 @@ impl Driver {
         }
     }
 
-    fn want_snapshot(&mut self) {
+    /// A leader has one taken as soon as may be.
+    pub(super) fn want_snapshot(&mut self) {
         // Else the next one is wanted when this one is done.
         if self.leads.is_some() && self.snapshots.making().is_none() {
             self.points.want_snapshot();

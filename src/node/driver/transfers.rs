@@ -66,10 +66,10 @@ impl Driver {
     ) {
         self.files.other_done();
         let machine = Loading::machine(sink);
-        if let Err(text) = check_end(&machine, id.last) {
+        let SnapshotHead { time: log_time, configuration, .. } = head;
+        if let Err(text) = check_end(&machine, id.last, log_time) {
             return self.halt(Halt::Corrupt(text));
         }
-        let SnapshotHead { time: log_time, configuration, .. } = head;
         self.snapshots.keep(KeptSnapshot { id, log_time });
         self.received = Some(Received { id, log_time, machine });
         self.core(Input::SnapshotReceived { snapshot: id, configuration, log_time });

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use crate::model::{ClusterId, Epoch, LogId, SnapshotId};
+use crate::model::{ClusterId, Epoch, LogId, LogTime, SnapshotId};
 use crate::storage::layout::{
     BAD, Layout, RECEIPT, RECEIVED, SNAPSHOT, UNFINISHED, parse_snapshot_name, snapshot_name,
 };
@@ -68,6 +68,8 @@ pub(in crate::storage) struct Chosen {
     pub(in crate::storage) loaded: Option<LoadedSnapshot>,
     /// That one, and one before it that can be fallen back to.
     pub(in crate::storage) kept: Vec<SnapshotId>,
+    /// The log time of the last entry of the one before.
+    pub(in crate::storage) older_time: Option<LogTime>,
     /// Those that are damaged.
     damaged: Vec<(LogId, SnapshotFault)>,
     /// Those that aren't needed any more, the oldest first.
@@ -120,7 +122,10 @@ pub(in crate::storage) fn choose<D: Disk>(
             let serves = chosen.kept.len() == 1 && log.holds(loaded) && log.holds(last);
             let file = serves.then(|| open(disk, layout, last, Access::ReadDevice));
             match file.transpose()? {
-                Some(Ok(file)) => chosen.kept.push(file.id()),
+                Some(Ok(file)) => {
+                    chosen.kept.push(file.id());
+                    chosen.older_time = Some(file.head().time);
+                }
                 Some(Err(fault)) => chosen.damaged.push((last, fault)),
                 None => chosen.surplus.insert(0, last),
             }

@@ -226,7 +226,8 @@ impl Cluster {
         let limits = Limits { max_value_bytes: 64 << 10, request_timeout: Duration::from_secs(10) };
         let seed = self.shape.seed.wrapping_mul(31) + u64::from(number) + recovered.boot.0;
         let raft = Raft::new(config, restored, self.now, seed);
-        let (machine, snapshots) = loaded(recovered.snapshot, &recovered.snapshots);
+        let (machine, snapshots) =
+            loaded(recovered.snapshot, &recovered.snapshots, recovered.older_time);
         let parts = Parts {
             about,
             limits,
