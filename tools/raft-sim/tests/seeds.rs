@@ -33,6 +33,20 @@ const REGRESSIONS: &[(u64, u64, &[Fault], &str)] = &[
         "a machine had a copy of one node's directory and then of another's, and a node that had \
          stood still let in the second and was taken to let in the first (by the simulator)",
     ),
+    (
+        3727,
+        20,
+        &Fault::ALL,
+        "a copy from before the cluster was founded was put back, and what the node had committed \
+         was held against it (by the simulator)",
+    ),
+    (
+        2643,
+        8,
+        &Fault::ALL,
+        "a piece of a snapshot that found no room on the disk was never stored, and the transfer \
+         stood still for ever",
+    ),
 ];
 
 /// The worlds of a test are short.

@@ -50,6 +50,8 @@ impl World {
         let host = &mut self.hosts[machine];
         host.disk.put_back(&copy);
         host.may_end = true;
+        // It may be from before the node was part of a cluster.
+        self.seen[machine] = Seen::default();
         self.ledgers[machine].lose();
         journal::mark("world", "copy put back");
         self.note(Some(machine), || "has an older copy of its directory put back".to_owned());
