@@ -151,6 +151,8 @@ fn measure(name: &str, order: Order, keys: u64) {
         each(resident_bytes() - filled)
     );
 
+    // Otherwise the first puts would be beside an image as well.
+    drop(image);
     let puts = keys / 10;
     let random = |place: u64| order.key(mixed(place + 1) % keys);
     let alone = log.put(puts, random);

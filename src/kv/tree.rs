@@ -1,9 +1,11 @@
 //! An ordered map whose clones share what hasn't changed since.
 //!
 //! A B+ tree whose nodes are counted references: a change copies the nodes on the way to it that
-//! a clone shares, and works in place on the others. It was measured against the ordered map of a
-//! library: it isn't slower, is filled from sorted keys in a fraction of the time, and keys that
-//! come in order leave full leaves behind instead of half empty ones.
+//! a clone shares, and works in place on the others. It was measured beside the ordered map of a
+//! library (`cargo bench --bench kv`): new keys take four fifths of the time; of reads and
+//! overwriting, three rounds on a shared machine didn't show which is faster. It is filled from
+//! sorted keys in a fraction of the time, and keys that come in order leave full leaves behind
+//! instead of half empty ones.
 
 use std::borrow::Borrow;
 use std::ops::Bound;
