@@ -221,6 +221,9 @@ fn describe(report: &RecoveryReport, in_memory: bool) -> Vec<String> {
         );
         return lines;
     }
+    if let Some(loaded) = &report.snapshot {
+        lines.push(format!("snapshot at entry {} ({} bytes) loaded", loaded.last, loaded.bytes));
+    }
     if report.segments_read > 0 {
         lines.push(format!(
             "{} entries in {} segments, {} bytes read; the last stop was {}",

@@ -13,4 +13,5 @@ mod limits;
 mod original;
 mod reload;
 mod room;
+mod snapshots;
 mod supervisor;

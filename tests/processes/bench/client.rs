@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use raft_node::client::{self, Endpoint, Failure, Options};
+use raft_node::client::{self, Endpoint, Failure, Options, Pipeline};
 use raft_node::config::Address;
 use raft_node::kv::Scan;
 use raft_node::model::NodeId;
@@ -89,6 +89,14 @@ impl Cluster {
     /// A client that speaks to these nodes only.
     pub(crate) fn client_of(&self, ids: impl IntoIterator<Item = u16>) -> Client {
         Client(client::Client::new(Options { fixed: true, ..self.options(ids) }))
+    }
+
+    /// A client that has many changes under way at a time, in a session of this name.
+    #[track_caller]
+    pub(crate) fn pipeline(&self, name: &str) -> Pipeline {
+        wait_for("a session to be opened", || {
+            Pipeline::open(self.options(self.ids()), name.as_bytes()).ok()
+        })
     }
 
     fn options(&self, ids: impl IntoIterator<Item = u16>) -> Options {
