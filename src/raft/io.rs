@@ -163,7 +163,8 @@ pub enum Input {
         /// The number of the [`Output::ReadPiece`].
         ticket: u64,
     },
-    /// What [`Output::StorePiece`] brought is in the file.
+    /// What [`Output::StorePiece`] brought is in the file, or was damaged or found no room: then
+    /// `has` says so, and it is wanted again. There is one for each.
     PieceStored {
         /// Of which snapshot.
         snapshot: SnapshotId,

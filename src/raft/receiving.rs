@@ -15,6 +15,8 @@ pub(super) struct Receiving {
     has: u64,
     /// How many bytes were handed over to be stored.
     taken: u64,
+    /// How many pieces were handed over of which nothing was heard.
+    storing: u64,
     /// Whether a leader has spoken of it since this node started.
     is_wanted: bool,
     /// Whether all is there and is being verified and loaded.
@@ -44,7 +46,8 @@ impl Receiving {
     /// What an earlier run has left of the file.
     pub(super) fn left(snapshot: SnapshotId, has: u64) -> Receiving {
         let has = has.min(snapshot.bytes);
-        Receiving { snapshot, has, taken: has, is_wanted: false, is_loading: false }
+        let (taken, storing) = (has, 0);
+        Receiving { snapshot, has, taken, storing, is_wanted: false, is_loading: false }
     }
 
     pub(super) const fn progress(&self) -> (SnapshotId, u64) {
@@ -133,6 +136,7 @@ impl Raft {
         let has_room = waiting == 0 || waiting + bytes <= self.config.max_unpersisted_bytes;
         if bytes > 0 && piece.offset == receiving.taken && has_room && !receiving.is_loading {
             receiving.taken += bytes;
+            receiving.storing += 1;
             let Piece { snapshot, offset, bytes } = piece;
             self.outputs.push_back(Output::StorePiece { snapshot, offset, bytes });
         } else if bytes > 0 {
@@ -158,6 +162,11 @@ impl Raft {
             && has <= receiving.taken
         {
             receiving.has = has;
+            receiving.storing = receiving.storing.saturating_sub(1);
+            // What isn't there now was damaged or found no room. It is wanted again.
+            if receiving.storing == 0 {
+                receiving.taken = has;
+            }
         }
     }
 

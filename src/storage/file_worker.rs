@@ -152,15 +152,18 @@ impl<D: Disk> FileWorker<D> {
             self.shared.void().remove(0);
             removed += 1;
         }
-        let removable = self.shared.map().removable(through, wanted, max_bytes);
-        let now = removable.at_once(REMOVED_AT_ONCE);
-        let heads = self.shared.map().remove_first_segments(now);
+        let (heads, more) = {
+            // In one go: the log thread may put another map in its place at any time.
+            let mut map = self.shared.map();
+            let removable = map.removable(through, wanted, max_bytes);
+            let now = removable.at_once(REMOVED_AT_ONCE);
+            (map.remove_first_segments(now), removable.all() > now)
+        };
         for head in &heads {
             self.reader.close(head.ordinal);
             self.remove(&self.shared.layout.log.join(head.file_name()))?;
             removed += 1;
         }
-        let more = removable.all() > now;
         let map = self.shared.map();
         Ok(FileReport::Removed {
             segments: removed,

@@ -310,16 +310,17 @@ impl Files {
             }
             Steps::None => {}
         }
+        // Before the snapshots that cover it.
+        if let Some(removal) = self.removing.take() {
+            let Removal { through, wanted, max_bytes } = removal;
+            let work = FileWork::RemoveThrough { through, wanted, max_bytes };
+            return Some((Given::Removing(removal), work));
+        }
         if let Some(keep) = self.dropping.take() {
             return Some((Given::Dropping, FileWork::DropSnapshots { keep }));
         }
-        if let Some(something) = self.freeing.pop_front() {
-            return Some((Given::Freeing, FileWork::Free(something)));
-        }
-        let removal = self.removing.take()?;
-        let Removal { through, wanted, max_bytes } = removal;
-        let work = FileWork::RemoveThrough { through, wanted, max_bytes };
-        Some((Given::Removing(removal), work))
+        let something = self.freeing.pop_front()?;
+        Some((Given::Freeing, FileWork::Free(something)))
     }
 
     fn next_step_of_making(&mut self) -> Option<(Given, FileWork)> {
@@ -385,6 +386,14 @@ impl Files {
         }
     }
 
+    /// A snapshot was made or received. What is to be dropped was decided without it.
+    pub(crate) fn snapshot_done(&mut self, snapshot: SnapshotId) {
+        self.done();
+        if let Some(keep) = &mut self.dropping {
+            keep.push(snapshot);
+        }
+    }
+
     /// The work is done, whatever it was.
     pub(crate) fn other_done(&mut self) {
         self.done();
@@ -402,7 +411,8 @@ fn is_for(work: &PieceWork, peer: Member) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Incarnation, NodeId};
+    use crate::model::{Incarnation, LogId, NodeId, Term};
+    use crate::node::content::Loading;
 
     fn peer(id: u16) -> Member {
         Member { id: NodeId::new(id).unwrap(), incarnation: Incarnation(id.into()) }
@@ -445,6 +455,41 @@ mod tests {
         assert_eq!(first, Index(25));
         files.read_done(ticket);
         assert!(files.next_work(Time::ZERO).is_none());
+    }
+
+    fn snapshot(index: u64) -> SnapshotId {
+        let last = LogId::new(Term(1), Index(index));
+        SnapshotId { last, bytes: 100, hash: index.into() }
+    }
+
+    fn removal(through: u64) -> Removal {
+        Removal { through: Index(through), wanted: Index(through), max_bytes: 0 }
+    }
+
+    #[test]
+    fn a_snapshot_that_is_done_while_others_are_to_be_dropped_stays() {
+        let mut files = Files::default();
+        files.load(snapshot(50), Loading::new());
+        assert!(matches!(files.next_work(Time::ZERO), Some(FileWork::LoadReceived { .. })));
+        files.keep_only(vec![snapshot(30)]);
+        files.snapshot_done(snapshot(50));
+        let Some(FileWork::DropSnapshots { keep }) = files.next_work(Time::ZERO) else {
+            panic!("the others are dropped");
+        };
+        assert_eq!(keep, [snapshot(30), snapshot(50)]);
+    }
+
+    #[test]
+    fn the_log_is_let_go_before_the_snapshots_that_cover_it() {
+        let mut files = Files::default();
+        files.remove(removal(20));
+        files.keep_only(vec![snapshot(50)]);
+        for again in [true, false] {
+            let work = files.next_work(Time::ZERO);
+            assert!(matches!(work, Some(FileWork::RemoveThrough { .. })), "{work:?}");
+            files.removed(again);
+        }
+        assert!(matches!(files.next_work(Time::ZERO), Some(FileWork::DropSnapshots { .. })));
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Driver {
     }
 
     pub(super) fn snapshot_saved(&mut self, id: SnapshotId) {
-        self.files.other_done();
+        self.files.snapshot_done(id);
         let (Making { begun, .. }, kept, waiters) = self.snapshots.saved(id);
         self.notice(Notice::SnapshotSaved { id, took: self.now.since(begun) });
         for waiter in waiters {

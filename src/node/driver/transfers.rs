@@ -64,7 +64,7 @@ impl Driver {
         head: SnapshotHead,
         sink: Box<dyn SnapshotSink>,
     ) {
-        self.files.other_done();
+        self.files.snapshot_done(id);
         let machine = Loading::machine(sink);
         if let Err(text) = check_end(&machine, id.last) {
             return self.halt(Halt::Corrupt(text));
@@ -133,10 +133,11 @@ impl Driver {
                 self.files.other_done();
                 self.core(Input::PieceStored { snapshot, has });
             }
-            FileReport::NoRoomForPiece { error, .. } => {
+            FileReport::NoRoomForPiece { snapshot, has, error } => {
                 // The leader asks again when nothing has come of it for a while.
                 self.files.other_done();
                 self.notice(Notice::NoRoomForPiece(error.to_string()));
+                self.core(Input::PieceStored { snapshot, has });
             }
             FileReport::Loading { .. } => self.files.load_on(),
             FileReport::Received { snapshot, head, sink } => self.received(snapshot, head, sink),

@@ -1,6 +1,7 @@
 //! Some nodes and what is between them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::kv::{Answer, Command, Operation, Query, Settings};
 use crate::model::{
     Batch, Boot, ClusterId, Configuration, Epoch, Founding, Incarnation, Index, LogTime, Member,
-    Message, NodeId, PeerLevel, Seat, Standing, Time,
+    Message, NodeId, PeerLevel, Seat, SnapshotId, Standing, Time,
 };
 use crate::node::content::Loading;
 use crate::node::driver::{
@@ -20,7 +21,7 @@ use crate::node::opening::{loaded, restored};
 use crate::raft::{Config, Raft, RoleKind};
 use crate::storage::{
     Directory, FileReport, FileWork, FileWorker, LogWork, LogWriter, MemoryDisk, OpenOptions,
-    Opened, Recovered, SyncMode,
+    Opened, Recovered, StorageError, SyncMode,
 };
 use crate::wire::{
     Consistency, Frame, FrameReader, Incoming, Reply, ReplyBody, Request, RequestBody, StorageKind,
@@ -80,6 +81,8 @@ pub(super) struct Cluster {
     pub(super) files_still: BTreeSet<u16>,
     /// Nodes whose log thread finds no room for entries.
     pub(super) full: BTreeSet<u16>,
+    /// Nodes whose file thread finds no room for pieces of snapshots.
+    pub(super) full_of_pieces: BTreeSet<u16>,
     /// Nodes to which a connection is renewed, once, in a turn in which entries were read from
     /// disk; and whether the old one is first told to be gone.
     pub(super) renewed: Vec<(u16, bool)>,
@@ -162,6 +165,7 @@ impl Cluster {
             still: BTreeSet::new(),
             files_still: BTreeSet::new(),
             full: BTreeSet::new(),
+            full_of_pieces: BTreeSet::new(),
             renewed: Vec::new(),
             last_request: 0,
             replies: BTreeMap::new(),
@@ -368,6 +372,7 @@ impl Cluster {
         let (now, is_still) = (self.now, self.still.contains(&number));
         let are_files_still = self.files_still.contains(&number);
         let is_full = self.full.contains(&number);
+        let takes_no_pieces = self.full_of_pieces.contains(&number);
         let Node { driver, writer, files, log_works, file_works, .. } = self.node(number);
         while !is_still && let Some(work) = log_works.pop_front() {
             if is_full && matches!(&work, LogWork::Write { batches, .. } if !batches.is_empty()) {
@@ -378,7 +383,12 @@ impl Cluster {
             driver.handle(now, DriverInput::LogDone { report, took: Duration::ZERO });
         }
         while !are_files_still && let Some(work) = file_works.pop_front() {
-            let report = files.perform(work).expect("the disk is good");
+            let report = match work {
+                FileWork::StorePiece { snapshot, offset, .. } if takes_no_pieces => {
+                    no_room_for_piece(files, snapshot, offset)
+                }
+                work => files.perform(work).expect("the disk is good"),
+            };
             has_read |= matches!(report, FileReport::Entries { .. });
             driver.handle(now, DriverInput::FileDone(report));
         }
@@ -540,6 +550,21 @@ impl Cluster {
 }
 
 /// The next frame of what the reader has and of the bytes that are on their way to it.
+/// What the file thread says of a piece for which there is no room.
+fn no_room_for_piece(
+    files: &mut FileWorker<MemoryDisk>,
+    snapshot: SnapshotId,
+    offset: u64,
+) -> FileReport {
+    let nothing = FileWork::StorePiece { snapshot, offset, bytes: Bytes::new() };
+    let Ok(FileReport::PieceStored { snapshot, has }) = files.perform(nothing) else {
+        panic!("it tells what it has");
+    };
+    let source = io::Error::from(io::ErrorKind::StorageFull);
+    let error = StorageError::NoSpace { path: "snapshots".into(), bytes: 1, source };
+    FileReport::NoRoomForPiece { snapshot, has, error }
+}
+
 fn next_frame(reader: &mut FrameReader, bytes: &mut BytesMut) -> Option<Frame> {
     loop {
         if let Some(frame) = reader.frame().expect("drivers send good frames") {

@@ -210,3 +210,25 @@ fn a_new_leader_goes_on_with_the_transfer_of_the_old_one() {
     cluster.converge();
     assert!(cluster.halts.is_empty(), "{:?}", cluster.halts);
 }
+
+#[test]
+fn a_transfer_goes_on_when_the_disk_has_room_again() {
+    let mut cluster = Cluster::new(often());
+    let leader = cluster.elect();
+    let away = leader % 3 + 1;
+    cluster.isolate(away);
+    put_many(&mut cluster, leader, 100, 10_000);
+    cluster.run(50);
+    assert!(first(&mut cluster, leader) > Index(2));
+    cluster.full_of_pieces.insert(away);
+    cluster.heal();
+    cluster.elect();
+    cluster.until("no room for a piece", |cluster| {
+        let mut notices = cluster.notices.iter();
+        notices.any(|notice| matches!(notice, (_, Notice::NoRoomForPiece(_))))
+    });
+    cluster.run(300);
+    cluster.full_of_pieces.clear();
+    cluster.converge();
+    assert_eq!(installs(&cluster, away), 1);
+}
