@@ -562,7 +562,7 @@ fn no_room_for_piece(
         panic!("it tells what it has");
     };
     let source = io::Error::from(io::ErrorKind::StorageFull);
-    let error = StorageError::room("write", Path::new("snapshots"), 1)(source);
+    let error = StorageError::NoSpace { path: "snapshots".into(), bytes: 1, source };
     FileReport::NoRoomForPiece { snapshot, has, error }
 }
 
