@@ -19,7 +19,7 @@ impl SnapshotSource for Image {
 #[derive(Debug)]
 pub(crate) enum Loading {
     /// More is to come.
-    Open(Loader),
+    Open(Box<Loader>),
     /// It is complete.
     Loaded(Machine),
     /// It can't be.
@@ -28,11 +28,11 @@ pub(crate) enum Loading {
 
 impl Loading {
     /// Nothing is loaded yet.
-    pub(crate) fn new() -> Box<dyn SnapshotSink> {
-        Box::new(Loading::Open(Loader::new()))
+    pub(crate) fn sink() -> Box<dyn SnapshotSink> {
+        Box::new(Loading::Open(Box::default()))
     }
 
-    /// The machine that was loaded into a sink that [`Loading::new`] made.
+    /// The machine that was loaded into a sink that [`Loading::sink`] made.
     pub(crate) fn machine(sink: Box<dyn SnapshotSink>) -> Machine {
         let sink: Box<dyn Any> = sink;
         match sink.downcast::<Loading>().map(|loading| *loading) {

@@ -100,7 +100,7 @@ pub fn open_on<D: Disk>(
         },
         min_free_bytes: config.storage.min_free_space,
     };
-    let mut sinks = Loading::new;
+    let mut sinks = Loading::sink;
     let opened = Directory::open(disk, &config.data_directory(node), options, &mut sinks);
     let (store, report) = match opened.map_err(exit_of)? {
         Opened::Unformed(unformed) => {

@@ -469,7 +469,7 @@ mod tests {
     #[test]
     fn a_snapshot_that_is_done_while_others_are_to_be_dropped_stays() {
         let mut files = Files::default();
-        files.load(snapshot(50), Loading::new());
+        files.load(snapshot(50), Loading::sink());
         assert!(matches!(files.next_work(Time::ZERO), Some(FileWork::LoadReceived { .. })));
         files.keep_only(vec![snapshot(30)]);
         files.snapshot_done(snapshot(50));

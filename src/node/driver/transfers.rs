@@ -55,7 +55,7 @@ impl Driver {
 
     /// All bytes of a snapshot have come.
     pub(super) fn load_received(&mut self, snapshot: SnapshotId) {
-        self.files.load(snapshot, Loading::new());
+        self.files.load(snapshot, Loading::sink());
     }
 
     pub(super) fn received(

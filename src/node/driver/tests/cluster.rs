@@ -146,7 +146,7 @@ fn open(
         sync: SyncMode::Always,
         min_free_bytes: 0,
     };
-    let opened = Directory::open(disk.clone(), Path::new("/data"), options, &mut Loading::new);
+    let opened = Directory::open(disk.clone(), Path::new("/data"), options, &mut Loading::sink);
     match opened.expect("the disk is good") {
         Opened::Unformed(unformed) => unformed.found(founding).expect("the disk is good"),
         Opened::Formed(recovered) => *recovered,
