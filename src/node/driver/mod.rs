@@ -311,6 +311,7 @@ impl Driver {
     #[must_use]
     pub fn new(parts: Parts, now: Time) -> Driver {
         let applied = parts.machine.applied().index;
+        let points = Points::behind(parts.about.me, &parts.machine);
         Driver {
             watch: working::Watch::new(
                 parts.about.election_timeout,
@@ -332,7 +333,7 @@ impl Driver {
             applying: Applying::new(applied),
             proposals: Proposals::default(),
             reads: Reads::default(),
-            points: Points::default(),
+            points,
             snapshots: Snapshots::new(parts.snapshot_rules, parts.snapshots),
             pending: None,
             received: None,

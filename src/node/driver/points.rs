@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::kv::{Point, PointKeeper, PointReport, Verdict};
+use crate::kv::{Machine, Point, PointKeeper, PointReport, Verdict};
 use crate::model::{Configuration, EntryKind, Index, Member, Time};
 
 /// After so many changes a point is proposed.
@@ -29,6 +29,17 @@ pub(crate) struct Points {
 }
 
 impl Points {
+    /// Of a node that begins with this state: behind a snapshot, which ends with a point, or with
+    /// nothing.
+    pub(crate) fn behind(me: Member, machine: &Machine) -> Points {
+        let mut points = Points::default();
+        let index = machine.applied().index;
+        if index > Index::ZERO {
+            points.reached(me, PointReport { index, hash: machine.state_hash() });
+        }
+        points
+    }
+
     /// An entry was applied.
     pub(crate) fn applied(&mut self, kind: EntryKind, now: Time) {
         if kind == EntryKind::POINT {

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::files::{PieceReader, PieceWork, Removal};
 use super::{Driver, DriverOutput, Halt, Notice};
-use crate::kv::Machine;
+use crate::kv::{Machine, PointReport};
 use crate::model::{Body, Index, LogId, LogTime, Member, Piece, SnapshotId, Term};
 use crate::node::content::{Loading, check_end};
 use crate::raft::Input;
@@ -92,6 +92,9 @@ impl Driver {
         self.applying.jump_to(index);
         self.snapshots.installed(received.log_time);
         self.points.installed(self.about.me);
+        // A snapshot ends with a point.
+        let hash = self.machine.state_hash();
+        self.reached_point(PointReport { index, hash });
         for waiter in self.proposals.passed_over(index) {
             self.unknown(
                 waiter,

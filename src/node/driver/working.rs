@@ -246,7 +246,7 @@ impl Driver {
         answered
     }
 
-    fn reached_point(&mut self, report: PointReport) {
+    pub(super) fn reached_point(&mut self, report: PointReport) {
         self.points.reached(self.about.me, report);
         let PointReport { index, hash } = report;
         self.peers.send_to_all(|out| encode_point_report(index, hash, out));

@@ -54,6 +54,16 @@ fn first(cluster: &mut Cluster, number: u16) -> Index {
     cluster.node(number).driver.raft().status().base.index.next()
 }
 
+/// Where a node knows the hash of its state, and the hash.
+fn state_hash(cluster: &mut Cluster, number: u16) -> (Index, u128) {
+    let request = cluster.ask(number, 0, RequestBody::Status);
+    cluster.until("its status", |cluster| cluster.replies.contains_key(&request));
+    match &cluster.replies[&request].body {
+        ReplyBody::Status(status) => (status.state_hash_index, status.state_hash),
+        other => panic!("{other:?}"),
+    }
+}
+
 fn installs(cluster: &Cluster, number: u16) -> usize {
     let installed = |notice: &&(u16, Notice)| {
         notice.0 == number && matches!(notice.1, Notice::Core(Event::Installed { .. }))
@@ -149,6 +159,8 @@ fn who_was_away_for_longer_than_the_log_reaches_is_sent_a_snapshot() {
     cluster.elect();
     cluster.converge();
     assert_eq!(installs(&cluster, away), 1);
+    let (index, hash) = state_hash(&mut cluster, away);
+    assert!(index > Index::ZERO && hash != 0, "a snapshot ends with a point");
     // What was installed is what it starts from.
     cluster.kill(away);
     cluster.start(away);
