@@ -41,6 +41,7 @@ impl Recent {
     /// Drops all entries.
     pub(crate) fn clear(&mut self) {
         self.batches.clear();
+        self.bytes = 0;
     }
 
     /// The first entry in memory.
@@ -136,6 +137,8 @@ mod tests {
         assert_eq!(recent.bytes(), 4 * entry);
         recent.extend(Index(3), batch(4, 4..=4));
         assert_eq!(recent.bytes(), entry);
+        recent.clear();
+        assert_eq!(recent.bytes(), 0);
     }
 
     #[test]
