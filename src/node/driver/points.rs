@@ -46,7 +46,7 @@ impl Points {
             self.changes = 0;
             self.changed_at = None;
             self.is_proposed = false;
-        } else if kind == EntryKind::COMMAND || kind == EntryKind::SETTINGS {
+        } else if is_change(kind) {
             self.changes += 1;
             self.changed_at = Some(now);
         }
@@ -125,6 +125,11 @@ impl Points {
     pub(crate) const fn latest(&self) -> Option<PointReport> {
         self.latest
     }
+}
+
+/// Whether entries of this kind change what replicas compare, and what a snapshot holds.
+pub(crate) fn is_change(kind: EntryKind) -> bool {
+    matches!(kind, EntryKind::COMMAND | EntryKind::SETTINGS)
 }
 
 #[cfg(test)]

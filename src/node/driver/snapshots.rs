@@ -80,9 +80,8 @@ impl Snapshots {
         let last = self.kept.first().map_or(0, |newest| newest.id.bytes);
         let enough = self.rules.min_log_bytes.max(last.saturating_mul(self.rules.log_ratio));
         let age = self.since.map_or(0, |since| log_time.0.saturating_sub(since.0));
-        self.making.is_none()
-            && (self.bytes >= enough
-                || (self.has_changed && u128::from(age) >= self.rules.max_age.as_nanos()))
+        let is_old = self.has_changed && u128::from(age) >= self.rules.max_age.as_nanos();
+        self.making.is_none() && (self.bytes >= enough || is_old)
     }
 
     /// A point was applied at which one is to be taken. Tells whether to begin, which is not so

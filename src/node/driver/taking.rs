@@ -38,10 +38,10 @@ impl Driver {
         self.want_snapshot();
     }
 
-    /// A leader has one taken when it is due by the rules, or when a client waits for one.
+    /// A leader has one taken when it is due by the rules.
     pub(super) fn look_whether_snapshot_is_due(&mut self) {
-        if self.snapshots.making().is_none() && self.snapshots.is_due(self.raft.log_time()) {
-            self.points.want_snapshot();
+        if self.snapshots.is_due(self.raft.log_time()) {
+            self.want_snapshot();
         }
     }
 

@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use super::applying::Next;
 use super::files::Reader;
 use super::log::{Finished, SLOW_SYNC, STILL};
+use super::points::is_change;
 use super::proposals::Outcome;
 use super::{Asked, Driver, DriverOutput, Halt, Notice};
 use crate::kv::{Applied, FEATURE_LEVEL, FeatureLevel, PointReport, Verdict};
@@ -196,9 +197,8 @@ impl Driver {
         let applied = applied.map_err(|error| Halt::Newer(error.to_string()))?;
         self.applying.applied_to(id.index);
         self.points.applied(entry.kind(), self.now);
-        let (kind, bytes, time) = (entry.kind(), entry.bytes().len(), self.machine.log_time());
-        let changes = matches!(kind, EntryKind::COMMAND | EntryKind::SETTINGS);
-        self.snapshots.applied(bytes, changes, time);
+        let time = self.machine.log_time();
+        self.snapshots.applied(entry.bytes().len(), is_change(entry.kind()), time);
         match self.proposals.applied(id) {
             Some(Outcome::Applied(waiter)) => match applied {
                 Applied::Answered { id } => self.done(waiter, id),

@@ -50,6 +50,15 @@ fn put_many(cluster: &mut Cluster, leader: u16, keys: u32, bytes: usize) {
     }
 }
 
+/// A follower that is cut off while so much is written, and the leader.
+fn cut_off(cluster: &mut Cluster, keys: u32, bytes: usize) -> (u16, u16) {
+    let leader = cluster.elect();
+    let away = leader % 3 + 1;
+    cluster.isolate(away);
+    put_many(cluster, leader, keys, bytes);
+    (leader, away)
+}
+
 fn first(cluster: &mut Cluster, number: u16) -> Index {
     cluster.node(number).driver.raft().status().base.index.next()
 }
@@ -149,10 +158,7 @@ fn a_log_with_snapshots_stays_short_and_a_node_starts_from_them() {
 #[test]
 fn who_was_away_for_longer_than_the_log_reaches_is_sent_a_snapshot() {
     let mut cluster = Cluster::new(often());
-    let leader = cluster.elect();
-    let away = leader % 3 + 1;
-    cluster.isolate(away);
-    put_many(&mut cluster, leader, 300, 400);
+    let (leader, away) = cut_off(&mut cluster, 300, 400);
     cluster.run(50);
     assert!(first(&mut cluster, leader) > Index(2));
     cluster.heal();
@@ -174,10 +180,7 @@ fn who_was_away_for_longer_than_the_log_reaches_is_sent_a_snapshot() {
 fn a_transfer_goes_on_where_it_was_cut() {
     let rules = SnapshotRules { min_log_bytes: 400_000, ..often().snapshot_rules };
     let mut cluster = Cluster::new(Shape { snapshot_rules: rules, ..often() });
-    let leader = cluster.elect();
-    let away = leader % 3 + 1;
-    cluster.isolate(away);
-    put_many(&mut cluster, leader, 100, 10_000);
+    let (leader, away) = cut_off(&mut cluster, 100, 10_000);
     take(&mut cluster, leader);
     take(&mut cluster, leader);
     cluster.run(50);
@@ -208,10 +211,7 @@ fn a_transfer_goes_on_where_it_was_cut() {
 #[test]
 fn a_new_leader_goes_on_with_the_transfer_of_the_old_one() {
     let mut cluster = Cluster::new(often());
-    let leader = cluster.elect();
-    let away = leader % 3 + 1;
-    cluster.isolate(away);
-    put_many(&mut cluster, leader, 100, 10_000);
+    let (leader, _) = cut_off(&mut cluster, 100, 10_000);
     cluster.run(50);
     cluster.heal();
     cluster.run(4);
@@ -226,10 +226,7 @@ fn a_new_leader_goes_on_with_the_transfer_of_the_old_one() {
 #[test]
 fn a_transfer_goes_on_when_the_disk_has_room_again() {
     let mut cluster = Cluster::new(often());
-    let leader = cluster.elect();
-    let away = leader % 3 + 1;
-    cluster.isolate(away);
-    put_many(&mut cluster, leader, 100, 10_000);
+    let (leader, away) = cut_off(&mut cluster, 100, 10_000);
     cluster.run(50);
     assert!(first(&mut cluster, leader) > Index(2));
     cluster.full_of_pieces.insert(away);
