@@ -9,7 +9,7 @@ use std::time::Duration;
 use log::{Level, debug, error, info, log, warn};
 
 use super::driver::Notice;
-use crate::model::{Configuration, Member, NodeId, SnapshotId, Term, Time};
+use crate::model::{Configuration, Member, NodeId, Term, Time};
 use crate::raft::{Event, RoleKind};
 use crate::wire::Awaited;
 
@@ -101,7 +101,11 @@ impl Journal {
                     );
                 }
             }
-            about_snapshots => self.snapshot_notice(now, about_snapshots),
+            Notice::SnapshotSaved { .. }
+            | Notice::NoRoomForSnapshot { .. }
+            | Notice::NoRoomForPiece(_)
+            | Notice::SnapshotBad { .. }
+            | Notice::Compacted { .. } => self.snapshot_notice(now, notice),
         }
     }
 
@@ -234,39 +238,12 @@ impl Journal {
                     "member_too_far_behind"
                 );
             }
-            Event::Sending { to, snapshot, has, what } => {
-                self.snapshot("snapshot_sending", to.id.number(), snapshot, *has, what);
-            }
-            Event::Receiving { snapshot, has, what } => {
-                self.snapshot("snapshot_receiving", 0, snapshot, *has, what);
-            }
-            Event::Installed { snapshot, applied_before } => {
-                let (index, size) = (snapshot.last.index.0, snapshot.bytes);
-                info!(
-                    term = self.term.0, role = self.role, index = index, bytes = size,
-                    applied_before = applied_before.0;
-                    "snapshot_installed"
-                );
-            }
-            Event::SnapshotLost(snapshot) => {
-                let (index, size) = (snapshot.last.index.0, snapshot.bytes);
-                error!(
-                    term = self.term.0, role = self.role, index = index, bytes = size;
-                    "snapshot_lost"
-                );
-            }
             Event::Dropped { from, reason } => self.message_dropped(now, from.id, reason),
+            Event::Sending { .. }
+            | Event::Receiving { .. }
+            | Event::Installed { .. }
+            | Event::SnapshotLost(_) => self.snapshot_event(event),
         }
-    }
-
-    /// A snapshot is on its way from or to another member; `to`: 0 for one that comes here.
-    fn snapshot(&self, word: &str, to: u16, snapshot: &SnapshotId, has: u64, what: &str) {
-        let (index, size) = (snapshot.last.index.0, snapshot.bytes);
-        info!(
-            term = self.term.0, role = self.role, to = to, index = index, bytes = size, has = has,
-            what = what;
-            "{word}"
-        );
     }
 
     fn message_dropped(&mut self, now: Time, from: NodeId, reason: &str) {

@@ -3,8 +3,9 @@
 use log::{error, info, warn};
 
 use super::Journal;
-use crate::model::Time;
+use crate::model::{SnapshotId, Time};
 use crate::node::driver::Notice;
+use crate::raft::Event;
 
 impl Journal {
     /// What the driver tells of snapshots.
@@ -51,5 +52,43 @@ impl Journal {
             }
             _ => {}
         }
+    }
+
+    /// What the core tells of snapshots.
+    pub(super) fn snapshot_event(&self, event: &Event) {
+        match event {
+            Event::Sending { to, snapshot, has, what } => {
+                self.snapshot("snapshot_sending", to.id.number(), snapshot, *has, what);
+            }
+            Event::Receiving { snapshot, has, what } => {
+                self.snapshot("snapshot_receiving", 0, snapshot, *has, what);
+            }
+            Event::Installed { snapshot, applied_before } => {
+                let (index, size) = (snapshot.last.index.0, snapshot.bytes);
+                info!(
+                    term = self.term.0, role = self.role, index = index, bytes = size,
+                    applied_before = applied_before.0;
+                    "snapshot_installed"
+                );
+            }
+            Event::SnapshotLost(snapshot) => {
+                let (index, size) = (snapshot.last.index.0, snapshot.bytes);
+                error!(
+                    term = self.term.0, role = self.role, index = index, bytes = size;
+                    "snapshot_lost"
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// A snapshot is on its way from or to another member; `to`: 0 for one that comes here.
+    fn snapshot(&self, word: &str, to: u16, snapshot: &SnapshotId, has: u64, what: &str) {
+        let (index, size) = (snapshot.last.index.0, snapshot.bytes);
+        info!(
+            term = self.term.0, role = self.role, to = to, index = index, bytes = size, has = has,
+            what = what;
+            "{word}"
+        );
     }
 }
