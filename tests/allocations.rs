@@ -1,24 +1,23 @@
 //! How often memory is allocated for a write once a node has warmed up: counted, and held.
 
+mod lone_driver;
+
 use std::path::Path;
 use std::time::Duration;
 
 use allocation_counter::measure;
 use bytes::{Bytes, BytesMut};
-use raft_node::kv::{Command, Machine, Operation, Settings};
-use raft_node::model::{
-    Batch, BatchBuilder, ClusterId, Configuration, EntryHeader, EntryKind, Epoch, Founding,
-    Incarnation, Index, LogId, LogTime, Member, NodeId, Seat, Standing, Term, Time,
-};
-use raft_node::node::driver::{
-    About, ClientId, Driver, DriverInput, DriverOutput, Limits, Parts, SnapshotRules,
-};
-use raft_node::raft::{Config, Raft, Restored};
+use raft_node::kv::{Command, Machine, Operation};
+use raft_node::model::Time;
+use raft_node::node::driver::{About, ClientId, Driver, DriverInput, DriverOutput, Limits, Parts};
+use raft_node::raft::{Config, Raft};
 use raft_node::storage::{
     Directory, FileWorker, LogWork, LogWriter, MemoryDisk, OpenOptions, Opened, Recovered,
     SnapshotSink, SyncMode,
 };
 use raft_node::wire::{Request, RequestBody, StorageKind};
+
+use lone_driver::{ADDRESS, ON_REQUEST, founding, member, restored};
 
 const CLIENT: ClientId = ClientId(9);
 
@@ -42,35 +41,6 @@ struct Node {
     answered: u64,
     /// Allocations of the driver, and of the log thread.
     counts: [u64; 2],
-}
-
-fn member() -> Member {
-    let id = NodeId::new(1).expect("nodes are counted from 1");
-    Member { id, incarnation: Incarnation(7) }
-}
-
-fn founding() -> Batch {
-    let seat = Seat {
-        id: member().id,
-        incarnation: Some(member().incarnation),
-        standing: Standing::Voter,
-        address: "host:3111".to_owned(),
-    };
-    let founding = Founding {
-        cluster: ClusterId(7),
-        epoch: Epoch(1),
-        founder: member().id,
-        name: "raft".to_owned(),
-        configuration: Configuration::new(vec![seat]),
-        settings: Settings::default().encode(),
-    };
-    let mut payload = Vec::new();
-    founding.encode(&mut payload);
-    let id = LogId::new(Term::ZERO, Index(1));
-    let header = EntryHeader { kind: EntryKind::FOUNDING, id, time: LogTime(1) };
-    let mut builder = BatchBuilder::default();
-    builder.push(header, &payload);
-    builder.take().expect("an entry was pushed")
 }
 
 fn open() -> Recovered<MemoryDisk> {
@@ -112,7 +82,7 @@ fn about(recovered: &Recovered<MemoryDisk>) -> About {
     About {
         me: member(),
         label: "A".to_owned(),
-        address: "host:3111".to_owned(),
+        address: ADDRESS.to_owned(),
         version: "0".to_owned(),
         boot: recovered.boot,
         cluster_name: "raft".to_owned(),
@@ -129,30 +99,13 @@ impl Node {
     fn leading() -> Node {
         let recovered = open();
         let about = about(&recovered);
-        let restored = Restored {
-            hard_state: recovered.hard_state,
-            base: recovered.base,
-            runs: recovered.runs,
-            last: recovered.last,
-            last_time: recovered.last_time,
-            configurations: recovered.configurations,
-            applied: recovered.base.index,
-            snapshots: Vec::new(),
-            receiving: None,
-            boot: recovered.boot,
-        };
         let parts = Parts {
             about,
             limits: Limits { max_value_bytes: 64 << 10, request_timeout: Duration::from_secs(10) },
-            raft: Raft::new(config(), restored, Time::ZERO, 1),
+            raft: Raft::new(config(), restored(&recovered), Time::ZERO, 1),
             machine: Machine::new(),
             max_batch_bytes: 1 << 20,
-            snapshot_rules: SnapshotRules {
-                min_log_bytes: u64::MAX,
-                log_ratio: 1,
-                max_age: Duration::MAX,
-                max_lag_bytes: 0,
-            },
+            snapshot_rules: ON_REQUEST,
             snapshots: Vec::new(),
         };
         let mut node = Node {

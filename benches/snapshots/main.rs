@@ -9,6 +9,8 @@
 //! the build directory). What isn't there is the network: requests are put into the driver by the
 //! loop itself, and replies are counted there, both outside of the turn that is measured.
 
+#[path = "../../tests/lone_driver/mod.rs"]
+mod lone_driver;
 mod node;
 mod start;
 

@@ -7,15 +7,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use raft_node::kv::{Command, Machine, Operation, Settings};
-use raft_node::model::{
-    Batch, BatchBuilder, ClusterId, Configuration, EntryHeader, EntryKind, Epoch, Founding,
-    Incarnation, Index, LogId, LogTime, Member, NodeId, Seat, Standing, Term, Time,
-};
+use raft_node::kv::{Command, Machine, Operation};
+use raft_node::model::Time;
 use raft_node::node::driver::{
-    About, ClientId, Driver, DriverInput, DriverOutput, Limits, Notice, Parts, SnapshotRules,
+    About, ClientId, Driver, DriverInput, DriverOutput, Limits, Notice, Parts,
 };
-use raft_node::raft::{Config, Raft, Restored};
+use raft_node::raft::{Config, Raft};
 use raft_node::storage::{
     Directory, FileReport, FileWork, LogReport, LogWork, OpenOptions, Opened, RealDisk, Recovered,
     SnapshotSink, SyncMode,
@@ -24,6 +21,8 @@ use raft_node::wire::{
     FrameReader, Incoming, Reply, ReplyBody, Request, RequestBody, StorageKind, Traffic,
 };
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::lone_driver::{ADDRESS, ON_REQUEST, founding, member, restored};
 
 const WRITER: ClientId = ClientId(9);
 
@@ -105,35 +104,6 @@ fn mixed(mut number: u64) -> u64 {
     number ^ (number >> 31)
 }
 
-fn member() -> Member {
-    let id = NodeId::new(1).expect("nodes are counted from 1");
-    Member { id, incarnation: Incarnation(7) }
-}
-
-fn founding() -> Batch {
-    let seat = Seat {
-        id: member().id,
-        incarnation: Some(member().incarnation),
-        standing: Standing::Voter,
-        address: "127.0.0.1:3111".to_owned(),
-    };
-    let founding = Founding {
-        cluster: ClusterId(7),
-        epoch: Epoch(1),
-        founder: member().id,
-        name: "raft".to_owned(),
-        configuration: Configuration::new(vec![seat]),
-        settings: Settings::default().encode(),
-    };
-    let mut payload = Vec::new();
-    founding.encode(&mut payload);
-    let id = LogId::new(Term::ZERO, Index(1));
-    let header = EntryHeader { kind: EntryKind::FOUNDING, id, time: LogTime(1) };
-    let mut builder = BatchBuilder::default();
-    builder.push(header, &payload);
-    builder.take().expect("an entry was pushed")
-}
-
 fn open(path: &Path) -> Recovered<RealDisk> {
     let options = OpenOptions {
         node: member().id,
@@ -173,7 +143,7 @@ fn parts(recovered: &Recovered<RealDisk>) -> Parts {
     let about = About {
         me: member(),
         label: "A".to_owned(),
-        address: "127.0.0.1:3111".to_owned(),
+        address: ADDRESS.to_owned(),
         version: "0".to_owned(),
         boot: recovered.boot,
         cluster_name: "raft".to_owned(),
@@ -184,31 +154,13 @@ fn parts(recovered: &Recovered<RealDisk>) -> Parts {
         log_bytes: recovered.log_bytes,
         segments: 1,
     };
-    let restored = Restored {
-        hard_state: recovered.hard_state,
-        base: recovered.base,
-        runs: recovered.runs.clone(),
-        last: recovered.last,
-        last_time: recovered.last_time,
-        configurations: recovered.configurations.clone(),
-        applied: recovered.base.index,
-        snapshots: Vec::new(),
-        receiving: None,
-        boot: recovered.boot,
-    };
     Parts {
         about,
         limits: Limits { max_value_bytes: 1 << 20, request_timeout: Duration::from_secs(3600) },
-        raft: Raft::new(config(), restored, Time::ZERO, 1),
+        raft: Raft::new(config(), restored(recovered), Time::ZERO, 1),
         machine: Machine::new(),
         max_batch_bytes: 4 << 20,
-        // Only when one is asked for.
-        snapshot_rules: SnapshotRules {
-            min_log_bytes: u64::MAX,
-            log_ratio: 1,
-            max_age: Duration::MAX,
-            max_lag_bytes: 0,
-        },
+        snapshot_rules: ON_REQUEST,
         snapshots: Vec::new(),
     }
 }
