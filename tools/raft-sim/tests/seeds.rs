@@ -47,6 +47,13 @@ const REGRESSIONS: &[(u64, u64, &[Fault], &str)] = &[
         "a piece of a snapshot that found no room on the disk was never stored, and the transfer \
          stood still for ever",
     ),
+    (
+        7195,
+        9,
+        &Fault::ALL,
+        "a write that was to replace entries failed late and was on the disk all the same, and \
+         those that it had replaced were missed (by the simulator)",
+    ),
 ];
 
 /// The worlds of a test are short.

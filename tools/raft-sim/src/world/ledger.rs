@@ -91,6 +91,7 @@ impl Ledger {
             (Some(Given::Write { hard_state, .. }), Done::NoRoom) => {
                 self.take_hard_state(hard_state);
             }
+            (Some(Given::Write { keep, .. }), Done::Unknown) => self.may_be_cut(keep),
             (Some(Given::Reset(base)), Done::All) => {
                 self.runs.clear();
                 (self.base, self.last) = (base, base);
@@ -107,7 +108,7 @@ impl Ledger {
 
     /// The process is gone, and what it had under way may be done or not.
     pub(crate) fn end(&mut self) {
-        self.given = None;
+        self.done(Done::Unknown);
     }
 
     /// The disk has lost what it had, or may have.
@@ -199,6 +200,20 @@ impl Ledger {
         kept.is_none_or(|kept| last.index >= kept.index)
     }
 
+    /// What stands above `keep` may be replaced or not.
+    fn may_be_cut(&mut self, keep: LogId) {
+        if keep.index < self.last.index {
+            self.cut(keep);
+            self.last = keep;
+        }
+    }
+
+    fn cut(&mut self, keep: LogId) {
+        while self.runs.last().is_some_and(|run| run.first > keep.index) {
+            self.runs.pop();
+        }
+    }
+
     fn take_hard_state(&mut self, state: Option<HardState>) {
         let Some(HardState { term, vote }) = state else { return };
         self.term = term;
@@ -213,9 +228,7 @@ impl Ledger {
             self.before.pop_front();
         }
         self.before.push_back(self.last);
-        while self.runs.last().is_some_and(|run| run.first > keep.index) {
-            self.runs.pop();
-        }
+        self.cut(keep);
         let known = self.runs.len().saturating_sub(1);
         for run in runs {
             if self.runs.last().is_none_or(|last| last.term < run.term) {
@@ -289,6 +302,17 @@ mod tests {
         ledger.give(&work(id(2, 3), &[2]));
         ledger.end();
         assert!(!ledger.has_held(id(2, 4)));
+    }
+
+    #[test]
+    fn what_a_write_of_which_nobody_knows_would_replace_may_be_gone() {
+        let mut ledger = Ledger::default();
+        ledger.give(&work(LogId::ORIGIN, &[1, 1, 1]));
+        ledger.done(Done::All);
+        ledger.give(&work(id(1, 1), &[3]));
+        ledger.end();
+        assert_eq!(ledger.last(), id(1, 1));
+        assert!(!ledger.holds(id(1, 2)) && ledger.has_held(id(1, 2)));
     }
 
     #[test]
