@@ -162,10 +162,11 @@ impl Door {
         &self.me
     }
 
-    /// The hello to the node `id`, in the life in which the members know it.
-    pub(crate) fn hello(&self, id: NodeId, standpoint: &Standpoint<'_>) -> Hello {
+    /// The hello to the node `id`, in the life in which the members know it; `None`: to whoever
+    /// answers.
+    pub(crate) fn hello(&self, id: Option<NodeId>, standpoint: &Standpoint<'_>) -> Hello {
         let seats = standpoint.members.map_or(&[][..], |(_, members)| members.seats());
-        let mut lives = seats.iter().filter(|seat| seat.id == id);
+        let mut lives = seats.iter().filter(|seat| Some(seat.id) == id);
         // With two lives in the configuration either may answer.
         let incarnation = match (lives.next(), lives.next()) {
             (Some(seat), None) => seat.incarnation,
@@ -173,7 +174,7 @@ impl Door {
         };
         Hello {
             party: self.party(standpoint),
-            to: Addressed { id: Some(id), incarnation },
+            to: Addressed { id, incarnation },
             purpose: Purpose::Peer,
             authentication: Authentication::default(),
         }
@@ -227,17 +228,18 @@ impl Door {
         }
     }
 
-    /// Whether the node that was called as `id` and has accepted is the one that was meant.
+    /// Whether the node that was called as `id` and has accepted is the one that was meant, which
+    /// anybody is if there was no `id`.
     pub(crate) fn judge_answer(
         &mut self,
-        id: NodeId,
+        id: Option<NodeId>,
         answer: &HelloAnswer,
         standpoint: &Standpoint<'_>,
     ) -> Result<(Member, Footing), Refused> {
         let Some(member) = answer.party.member else {
             return Err(refuse(HelloRefusal::ROLE, "it doesn't say which node it is".to_owned()));
         };
-        if member.id != id {
+        if let Some(id) = id.filter(|id| member.id != *id) {
             let text = format!("node {} answers where node {id} was expected", member.id);
             return Err(refuse(HelloRefusal::WRONG_NODE, text));
         }
@@ -248,13 +250,13 @@ impl Door {
     /// Whether the refusal by whoever was called as `id` holds this node back for the data's
     /// sake: a node without a cluster knows nothing that this one could break, and one that
     /// isn't the one meant says nothing about it.
-    pub(crate) fn is_held_back(&self, id: NodeId, answer: &HelloAnswer) -> bool {
+    pub(crate) fn is_held_back(&self, id: Option<NodeId>, answer: &HelloAnswer) -> bool {
         let Verdict::Refused { code, .. } = &answer.verdict else { return false };
         let party = &answer.party;
         code.is_guard()
             && party.cluster.is_some()
             && party.cluster_name == self.me.cluster_name
-            && party.member.is_some_and(|member| member.id == id)
+            && party.member.is_some_and(|member| id.is_none_or(|id| member.id == id))
     }
 
     /// What a leader tells of the members in its term, and up to where it has committed.
@@ -518,13 +520,18 @@ fn judge_seat(member: Member, party: &Party, standpoint: &Standpoint<'_>) -> Res
         let text = format!(
             "node {} is a member in another life: its data directory was lost or replaced, and a \
              node that has forgotten its votes must not vote again. Put the data directory back \
-             and start the node again",
-            member.id
+             and start the node again, or have it taken in as a new member: `raft-ctl members \
+             replace {}`, and start it with --join",
+            member.id, member.id
         );
         return Err(Refused { code: HelloRefusal::WIPED, index, text });
     }
     if party.cluster.is_none() {
-        let text = format!("node {} is no member of this cluster", member.id);
+        let text = format!(
+            "node {} is no member of this cluster. To have it taken in, run `raft-ctl members add \
+             {} {}` and start it with --join",
+            member.id, member.id, party.address
+        );
         return Err(Refused { code: HelloRefusal::REMOVED, index, text });
     }
     Ok(())

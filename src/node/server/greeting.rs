@@ -7,6 +7,7 @@ use super::{Due, Server};
 use crate::config::StorageClass;
 use crate::model::{MAX_SEATS, Member, NodeId};
 use crate::node::Exit;
+use crate::node::calls::Callee;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::door::{Footing, Refused, refuse};
 use crate::node::driver::DriverInput;
@@ -31,7 +32,7 @@ impl<O: Outside> Server<O> {
             Err(error) => return self.close(id, &error.to_string()),
         }
         connection.stage = Stage::Calling(to);
-        let hello = self.door.hello(to, &self.life.standpoint(self.state.is_leaving()));
+        let hello = self.door.hello(to.node(), &self.life.standpoint(self.state.is_leaving()));
         hello.encode(&mut self.state.scratch);
         let bytes = self.state.scratch.split().freeze();
         self.send(id, bytes);
@@ -94,28 +95,30 @@ impl<O: Outside> Server<O> {
         self.leave(id);
     }
 
-    /// The node `to` has answered this node's hello.
+    /// Whoever was called has answered this node's hello.
     pub(super) fn answered(
         &mut self,
         id: ConnectionId,
-        to: NodeId,
+        to: Callee,
         answer: &HelloAnswer,
     ) -> Result<(), Exit> {
         if let Verdict::Refused { code, text, .. } = &answer.verdict {
             let name = code.name().unwrap_or("refused");
-            let reason = format!("node {to} refuses this one, {name}: {text}");
+            let reason = format!("the other node refuses this one, {name}: {text}");
             self.close_at(refusal_level(*code), id, &reason);
-            return match self.door.is_held_back(to, answer) {
-                true => self.is_held_back(to, text),
-                false => Ok(()),
+            return match answer.party.member {
+                Some(by) if self.door.is_held_back(to.node(), answer) => {
+                    self.is_held_back(by.id, text)
+                }
+                _ => Ok(()),
             };
         }
         let standpoint = self.life.standpoint(self.state.is_leaving());
-        match self.door.judge_answer(to, answer, &standpoint) {
+        match self.door.judge_answer(to.node(), answer, &standpoint) {
             Ok((member, footing)) => {
                 self.state.deadlines.clear(Due::Greeting(id));
                 self.calls.accepted(to);
-                self.state.refusals.remove(&to);
+                self.state.refusals.remove(&member.id);
                 self.joined(id, member, true, footing, &answer.party);
             }
             Err(Refused { code, text, .. }) => {
@@ -132,6 +135,11 @@ impl<O: Outside> Server<O> {
     fn is_held_back(&mut self, by: NodeId, text: &str) -> Result<(), Exit> {
         self.state.refusals.insert(by, text.to_owned());
         let is_enough = match &self.life {
+            // It waits until the others take it in.
+            Life::Forming(early) if early.forming.joins() => {
+                self.life.is_missing(by, text, self.now);
+                false
+            }
             Life::Forming(_) => true,
             Life::Serving(serving) => {
                 let (_, members) = serving.driver.raft().configuration();
@@ -171,6 +179,7 @@ impl<O: Outside> Server<O> {
             self.life.came(member, party.cluster.is_some(), self.now);
             return self.offer_founding(id);
         }
+        self.heard_address(member.id, &party.address);
         let (boot, address, supports) = (party.boot, party.address.clone(), party.features.highest);
         let link = Link { connection: id, is_called, boot, address: address.clone(), supports };
         for old in self.state.links.add(member, link) {
@@ -186,7 +195,8 @@ impl<O: Outside> Server<O> {
 
     /// A connection to another node has ended.
     pub(super) fn node_gone(&mut self, id: ConnectionId, member: Member, reason: &str) {
-        self.call_failed(member.id, Some(id), reason);
+        self.calls.ended(id, self.now);
+        self.look_who_is_missing(Some(member.id), reason);
         let Some(next) = self.state.links.remove(member, id) else { return };
         let Life::Serving(serving) = &mut self.life else { return };
         let input = match next {

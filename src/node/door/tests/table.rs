@@ -58,7 +58,7 @@ fn unformed() -> Standpoint<'static> {
 fn judged(change: impl FnOnce(&mut Hello)) -> Result<Footing, HelloRefusal> {
     let members = members();
     let standpoint = formed(&members, 20);
-    let mut hello = door(2).hello(NodeId::new(1).unwrap(), &standpoint);
+    let mut hello = door(2).hello(NodeId::new(1), &standpoint);
     change(&mut hello);
     door(1).judge(&hello, &standpoint).map_err(|refused| refused.code)
 }
@@ -68,15 +68,15 @@ fn a_member_is_let_in_in_both_directions() {
     let members = members();
     let standpoint = formed(&members, 20);
     let (mut one, mut two) = (door(1), door(2));
-    let hello = two.hello(NodeId::new(1).unwrap(), &standpoint);
+    let hello = two.hello(NodeId::new(1), &standpoint);
     assert_eq!(hello.to.incarnation, Some(Incarnation(100)));
     assert_eq!(one.judge(&hello, &standpoint), Ok(Footing::Members));
     let answer = one.answer(&hello, &standpoint, None);
     assert!(matches!(answer.verdict, Verdict::Accepted { protocol: 1, feature_level: 1 }));
     let id = NodeId::new(1).unwrap();
-    let accepted = two.judge_answer(id, &answer, &standpoint);
+    let accepted = two.judge_answer(Some(id), &answer, &standpoint);
     assert_eq!(accepted, Ok((member(1, 100), Footing::Members)));
-    let other = two.judge_answer(NodeId::new(3).unwrap(), &answer, &standpoint);
+    let other = two.judge_answer(NodeId::new(3), &answer, &standpoint);
     assert_eq!(other.unwrap_err().code, HelloRefusal::WRONG_NODE);
 }
 
@@ -110,7 +110,7 @@ fn each_thing_that_does_not_fit_has_its_own_refusal() {
 fn a_voter_whose_directory_was_wiped_is_refused_and_told_what_to_do() {
     let members = members();
     let standpoint = formed(&members, 20);
-    let mut hello = door(2).hello(NodeId::new(1).unwrap(), &unformed());
+    let mut hello = door(2).hello(NodeId::new(1), &unformed());
     hello.party.member = Some(member(2, 200));
     let refused = door(1).judge(&hello, &standpoint).unwrap_err();
     assert_eq!((refused.code, refused.index), (HelloRefusal::WIPED, Index(1)));
@@ -120,7 +120,7 @@ fn a_voter_whose_directory_was_wiped_is_refused_and_told_what_to_do() {
 #[test]
 fn who_comes_for_a_vacant_seat_hears_of_the_founding_first() {
     let members = members();
-    let mut hello = door(3).hello(NodeId::new(1).unwrap(), &unformed());
+    let mut hello = door(3).hello(NodeId::new(1), &unformed());
     assert_eq!(door(1).judge(&hello, &formed(&members, 20)), Ok(Footing::Founders));
     hello.party.member = Some(member(4, 100));
     let refused = door(1).judge(&hello, &formed(&members, 20)).unwrap_err();
@@ -129,7 +129,7 @@ fn who_comes_for_a_vacant_seat_hears_of_the_founding_first() {
 
 #[test]
 fn unequal_files_keep_a_cluster_from_forming_and_a_formed_one_does_not_mind() {
-    let mut hello = door(2).hello(NodeId::new(1).unwrap(), &unformed());
+    let mut hello = door(2).hello(NodeId::new(1), &unformed());
     assert_eq!(door(1).judge(&hello, &unformed()), Ok(Footing::Founders));
     hello.party.nodes_hash = 6;
     let refused = door(1).judge(&hello, &unformed()).unwrap_err();
@@ -145,7 +145,7 @@ fn of_two_clusters_one_of_which_binds_nobody_only_foundings_are_spoken_of() {
         hello.party.last = LogId::new(Term::ZERO, Index(1));
     };
     assert_eq!(judged(lonely), Ok(Footing::Founders));
-    let mut hello = door(2).hello(NodeId::new(1).unwrap(), &formed(&members, 20));
+    let mut hello = door(2).hello(NodeId::new(1), &formed(&members, 20));
     hello.party.cluster = Some(ClusterId(8));
     hello.to.incarnation = None;
     assert_eq!(door(1).judge(&hello, &formed(&members, 1)), Ok(Footing::Founders));
@@ -157,7 +157,7 @@ fn an_earlier_start_and_a_copy_are_refused_and_a_later_start_is_not() {
     let standpoint = formed(&members, 20);
     let mut one = door(1);
     let mut say = |boot, start| {
-        let mut hello = door(2).hello(NodeId::new(1).unwrap(), &standpoint);
+        let mut hello = door(2).hello(NodeId::new(1), &standpoint);
         hello.party.boot = Boot(boot);
         hello.party.start = StartNumber(start);
         one.judge(&hello, &standpoint).map_err(|refused| refused.code)
@@ -178,7 +178,7 @@ fn who_has_lost_what_he_had_acknowledged_is_recognised() {
         let mut one = door(1);
         let level = PeerLevel { member: member(2, 100), matched: Index(15), boot: Boot(2) };
         one.learn((Term(4), Index(10)), &[level], &members);
-        let mut hello = door(2).hello(NodeId::new(1).unwrap(), &standpoint);
+        let mut hello = door(2).hello(NodeId::new(1), &standpoint);
         hello.party.boot = Boot(boot);
         hello.party.term = Term(term);
         hello.party.last = LogId::new(Term(term), Index(last));
@@ -211,7 +211,7 @@ fn a_client_may_know_no_cluster_and_is_held_to_the_one_that_it_names() {
 fn a_node_that_is_shutting_down_lets_nobody_in() {
     let members = members();
     let standpoint = Standpoint { is_stopping: true, ..formed(&members, 20) };
-    let hello = door(2).hello(NodeId::new(1).unwrap(), &standpoint);
+    let hello = door(2).hello(NodeId::new(1), &standpoint);
     let refused = door(1).judge(&hello, &standpoint).unwrap_err();
     assert_eq!(refused.code, HelloRefusal::STOPPING);
 }
