@@ -4,6 +4,7 @@ mod bench;
 mod cluster;
 mod global;
 mod key_value;
+mod members;
 mod offline;
 mod pages;
 mod parse;
@@ -14,6 +15,9 @@ pub(crate) use cluster::{HashArgs, PingArgs, StatusArgs, TransferArgs, WaitArgs}
 pub(crate) use global::{Consistency, Format, Global};
 pub(crate) use key_value::{
     CasArgs, DeleteArgs, ExportArgs, GetArgs, ImportArgs, IncrementArgs, PutArgs, ScanArgs,
+};
+pub(crate) use members::{
+    AddArgs, ChangeOptions, MembersCommand, NodesArgs, ReplaceArgs, SetArgs,
 };
 pub(crate) use offline::{
     DumpArgs, LogCommand, LsArgs, MetaCommand, MetaShowArgs, ShowArgs, StatArgs, TailArgs,
@@ -120,6 +124,9 @@ pub(crate) enum Command {
     /// Measures requests and answers over one connection to each node: network and
     /// event loop, no disk. Exit code 0 if any node answered, else 3.
     Ping(PingArgs),
+    /// See who is in the cluster: add, replace and remove nodes
+    #[command(subcommand)]
+    Members(MembersCommand),
     /// Hand leadership to another node
     ///
     /// Waits until another node leads. Clients are held up for about one round trip.

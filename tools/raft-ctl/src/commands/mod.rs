@@ -6,6 +6,7 @@ mod hash;
 mod health;
 mod import;
 mod log;
+mod members;
 mod meta;
 mod nodes;
 mod pages;
@@ -50,6 +51,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<Exit, CliError> {
         Command::Health => health::run(&context, out),
         Command::Wait(args) => wait::run(args, &context, out),
         Command::Ping(args) => ping::run(args, &context, out),
+        Command::Members(command) => members::run(command, &context, out),
         Command::TransferLeader(args) => transfer::run(args, &context, out),
         Command::Hash(_) => hash::run(&context, out),
         Command::Snapshot(command) => snapshot::run(command, &context, out),

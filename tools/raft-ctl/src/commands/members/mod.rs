@@ -1,0 +1,90 @@
+//! Who is in the cluster, and changes of that.
+
+mod confirm;
+mod follow;
+mod goal;
+mod identify;
+mod ls;
+mod show;
+
+use raft_node::client::{Client, Options};
+use raft_node::model::Configuration;
+
+use self::goal::{Goal, View};
+use self::show::Outcome;
+use super::nodes::Nodes;
+use crate::cli::{ChangeOptions, MembersCommand};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::explain;
+use crate::output::Output;
+
+pub(super) fn run(
+    command: &MembersCommand,
+    context: &Context,
+    out: &mut Output,
+) -> Result<Exit, CliError> {
+    type Change<'a> = dyn Fn(&mut Goal<'_>) -> Result<(), CliError> + 'a;
+    let (options, change): (&ChangeOptions, Box<Change<'_>>) = match command {
+        MembersCommand::Ls => return ls::run(context, out),
+        MembersCommand::Add(args) => {
+            (&args.options, Box::new(|goal| goal.add(&args.nodes, args.learner_only)))
+        }
+        MembersCommand::Promote(args) => (&args.options, Box::new(|goal| goal.promote(&args.nodes))),
+        MembersCommand::Demote(args) => (&args.options, Box::new(|goal| goal.demote(&args.nodes))),
+        MembersCommand::Remove(args) => (&args.options, Box::new(|goal| goal.remove(&args.nodes))),
+        MembersCommand::Replace(args) => {
+            (&args.options, Box::new(|goal| goal.replace(&args.node, args.with.as_deref())))
+        }
+        MembersCommand::Set(args) => {
+            (&args.options, Box::new(|goal| goal.set(&args.voters, &args.learners)))
+        }
+    };
+    let view = View::ask(context)?;
+    let mut goal = Goal::new(&view, context);
+    change(&mut goal)?;
+    carry_out(&goal, options, context, out)
+}
+
+fn carry_out(
+    goal: &Goal<'_>,
+    options: &ChangeOptions,
+    context: &Context,
+    out: &mut Output,
+) -> Result<Exit, CliError> {
+    if context.global.dry_run {
+        show::change(goal, Outcome::Planned, out)?;
+        return Ok(Exit::Done);
+    }
+    if goal.is_reached() {
+        show::change(goal, Outcome::NothingToDo, out)?;
+        return Ok(Exit::Done);
+    }
+    confirm::ask(goal, context)?;
+    let members = Configuration::new(goal.seats().to_vec());
+    let index = Client::new(Options { timeout: context.timeout(), ..context.options() })
+        .change_members(goal.expected(), members)
+        .map_err(|failure| explain::failed(&failure, context))?;
+    let outcome = match options.no_wait {
+        true => Outcome::Begun(index),
+        false => Outcome::Done(follow::until_over(goal, index, context)?),
+    };
+    show::change(goal, outcome, out)?;
+    Ok(Exit::Done)
+}
+
+/// How many of so many voters may fail before nothing can be decided any more.
+fn tolerated(voters: usize) -> usize {
+    voters.saturating_sub(1) / 2
+}
+
+/// All nodes, with a leader among them.
+fn led(context: &Context) -> Result<Nodes, CliError> {
+    let nodes = Nodes::ask(context);
+    nodes.require_any()?;
+    match nodes.leader() {
+        Some(_) => Ok(nodes),
+        None => Err(explain::no_leader(context)),
+    }
+}
