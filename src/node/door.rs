@@ -41,6 +41,9 @@ pub(crate) struct Myself {
     pub(crate) nodes_hash: u64,
     /// Where it is reached, as `host:port`.
     pub(crate) address: String,
+    /// Whether the cluster keeps nothing over a restart. Then whoever comes back in another life
+    /// is let in: no vote of the one before counts any more, and the leader gives its seat away.
+    pub(crate) keeps_nothing: bool,
 }
 
 /// What this node is at the moment of a hello.
@@ -373,7 +376,7 @@ impl Door {
             return Err(refuse(HelloRefusal::FEATURE_LEVEL, text));
         }
         let footing = self.judge_cluster(party, standpoint)?;
-        judge_seat(member, party, standpoint)?;
+        self.judge_seat(member, party, standpoint)?;
         if footing == Footing::Members {
             self.judge_level(member, party)?;
         }
@@ -427,6 +430,48 @@ impl Door {
             return Err(refuse(HelloRefusal::WRONG_EPOCH, text));
         }
         Ok(Footing::Members)
+    }
+
+    /// Whether the members have a seat for `member`.
+    fn judge_seat(
+        &self,
+        member: Member,
+        party: &Party,
+        standpoint: &Standpoint<'_>,
+    ) -> Result<(), Refused> {
+        let Some((index, members)) = standpoint.members else { return Ok(()) };
+        // What is founded and not followed by anything binds nobody.
+        if party.cluster.is_some()
+            && Some(party.cluster) != standpoint.cluster.map(|(id, _)| Some(id))
+        {
+            return Ok(());
+        }
+        let seats = || members.seats().iter().filter(|seat| seat.id == member.id);
+        if seats().any(|seat| seat.incarnation.is_none_or(|life| life == member.incarnation)) {
+            return Ok(());
+        }
+        if seats().next().is_some() && self.me.keeps_nothing {
+            return Ok(());
+        }
+        if seats().next().is_some() {
+            let text = format!(
+                "node {} is a member in another life: its data directory was lost or replaced, and a \
+                 node that has forgotten its votes must not vote again. Put the data directory back \
+                 and start the node again, or have it taken in as a new member: start it with --join \
+                 and run `raft-ctl members replace {}`",
+                member.id, member.id
+            );
+            return Err(Refused { code: HelloRefusal::WIPED, index, text });
+        }
+        if party.cluster.is_none() {
+            let text = format!(
+                "node {} is no member of this cluster. To have it taken in, start it with --join and \
+                 run `raft-ctl members add {}`",
+                member.id, party.address
+            );
+            return Err(Refused { code: HelloRefusal::REMOVED, index, text });
+        }
+        Ok(())
     }
 
     /// Whether the member still has what it was known to have.
@@ -502,39 +547,6 @@ impl Door {
             self.starts.remove(&oldest.expect("there are several"));
         }
     }
-}
-
-/// Whether the member's number belongs to another life.
-fn judge_seat(member: Member, party: &Party, standpoint: &Standpoint<'_>) -> Result<(), Refused> {
-    let Some((index, members)) = standpoint.members else { return Ok(()) };
-    // What is founded and not followed by anything binds nobody.
-    if party.cluster.is_some() && Some(party.cluster) != standpoint.cluster.map(|(id, _)| Some(id))
-    {
-        return Ok(());
-    }
-    let seats = || members.seats().iter().filter(|seat| seat.id == member.id);
-    if seats().any(|seat| seat.incarnation.is_none_or(|life| life == member.incarnation)) {
-        return Ok(());
-    }
-    if seats().next().is_some() {
-        let text = format!(
-            "node {} is a member in another life: its data directory was lost or replaced, and a \
-             node that has forgotten its votes must not vote again. Put the data directory back \
-             and start the node again, or have it taken in as a new member: `raft-ctl members \
-             replace {}`, and start it with --join",
-            member.id, member.id
-        );
-        return Err(Refused { code: HelloRefusal::WIPED, index, text });
-    }
-    if party.cluster.is_none() {
-        let text = format!(
-            "node {} is no member of this cluster. To have it taken in, run `raft-ctl members add \
-             {} {}` and start it with --join",
-            member.id, member.id, party.address
-        );
-        return Err(Refused { code: HelloRefusal::REMOVED, index, text });
-    }
-    Ok(())
 }
 
 fn judge_client(party: &Party, standpoint: &Standpoint<'_>) -> Result<Footing, Refused> {

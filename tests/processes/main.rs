@@ -10,6 +10,7 @@ mod import;
 mod inspection;
 mod leader;
 mod limits;
+mod members;
 mod original;
 mod reload;
 mod room;

@@ -4,7 +4,6 @@ use log::Level;
 
 use super::life::Life;
 use super::{Due, Server};
-use crate::config::StorageClass;
 use crate::model::{MAX_SEATS, Member, NodeId};
 use crate::node::Exit;
 use crate::node::calls::Callee;
@@ -150,15 +149,8 @@ impl<O: Outside> Server<O> {
             Life::Refounding { .. } | Life::Between => false,
         };
         if is_enough {
-            let hint = match self.config.cluster.storage_class {
-                StorageClass::File => "Nothing was changed here",
-                StorageClass::Memory => {
-                    "With InMemoryStorage each start is another member, and members can't be \
-                     replaced yet: to have all nodes again, stop all and start all, which begins \
-                     an empty cluster"
-                }
-            };
-            return Err(Exit::Refused(format!("node {by} refuses this node: {text}. {hint}")));
+            let refused = format!("node {by} refuses this node: {text}. Nothing was changed here");
+            return Err(Exit::Refused(refused));
         }
         Ok(())
     }

@@ -165,6 +165,7 @@ impl<O: Outside> Server<O> {
             cluster_name: config.cluster.name.clone(),
             nodes_hash: config.nodes_hash(),
             address: own.map(|node| node.address().to_string()).unwrap_or_default(),
+            keeps_nothing: config.cluster.storage_class == StorageClass::Memory,
         });
         let calls = Calls::new(outside.random() as u64);
         Server {

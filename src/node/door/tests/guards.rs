@@ -16,6 +16,7 @@ fn door(number: u16, boot: u64) -> Door {
         cluster_name: "raft".to_owned(),
         nodes_hash: 1,
         address: format!("host{number}:3111"),
+        keeps_nothing: false,
     })
 }
 

@@ -18,6 +18,7 @@ fn door(number: u16) -> Door {
         cluster_name: "raft".to_owned(),
         nodes_hash: 5,
         address: format!("host{number}:3111"),
+        keeps_nothing: false,
     })
 }
 

@@ -71,6 +71,11 @@ impl<'a> Goal<'a> {
         self.before() == self.seats && self.view.leader.commit >= self.expected()
     }
 
+    /// Whether the change that is under way leads to them.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.view.seats() == self.seats
+    }
+
     pub(super) fn add(&mut self, nodes: &[String], learner_only: bool) -> Result<(), CliError> {
         let standing = if learner_only { Standing::Learner } else { Standing::Voter };
         for name in nodes {

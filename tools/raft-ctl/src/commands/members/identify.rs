@@ -61,11 +61,13 @@ fn found(asked: &Address, status: &StatusReply, view: &View) -> Result<Found, Cl
     let id = status.node.id;
     if let Some(other) = status.cluster.filter(|cluster| Some(*cluster) != view.cluster()) {
         let message = format!("node {id} at {asked} is a member of another cluster, {other}");
-        return Err(CliError::new(Code::WrongCluster, message)
-            .hint("give it an empty data directory and start it with --join; nothing was changed"));
+        return Err(CliError::new(Code::WrongCluster, message).hint(
+            "give it an empty data directory and start it with --join; nothing was changed",
+        ));
     }
     let told: Address = status.address.parse().map_err(|reason| {
-        let message = format!("node {id} at {asked} says that it is {:?}: {reason}", status.address);
+        let message =
+            format!("node {id} at {asked} says that it is {:?}: {reason}", status.address);
         CliError::new(Code::BadMembers, message).hint("correct its Host and Port")
     })?;
     let note = (told != *asked).then(|| {

@@ -7,8 +7,7 @@ mod identify;
 mod ls;
 mod show;
 
-use raft_node::client::{Client, Options};
-use raft_node::model::Configuration;
+use raft_node::model::{Configuration, Index};
 
 use self::goal::{Goal, View};
 use self::show::Outcome;
@@ -31,7 +30,9 @@ pub(super) fn run(
         MembersCommand::Add(args) => {
             (&args.options, Box::new(|goal| goal.add(&args.nodes, args.learner_only)))
         }
-        MembersCommand::Promote(args) => (&args.options, Box::new(|goal| goal.promote(&args.nodes))),
+        MembersCommand::Promote(args) => {
+            (&args.options, Box::new(|goal| goal.promote(&args.nodes)))
+        }
         MembersCommand::Demote(args) => (&args.options, Box::new(|goal| goal.demote(&args.nodes))),
         MembersCommand::Remove(args) => (&args.options, Box::new(|goal| goal.remove(&args.nodes))),
         MembersCommand::Replace(args) => {
@@ -62,16 +63,23 @@ fn carry_out(
         return Ok(Exit::Done);
     }
     confirm::ask(goal, context)?;
-    let members = Configuration::new(goal.seats().to_vec());
-    let index = Client::new(Options { timeout: context.timeout(), ..context.options() })
-        .change_members(goal.expected(), members)
-        .map_err(|failure| explain::failed(&failure, context))?;
+    let index = match goal.is_under_way() {
+        true => goal.expected(),
+        false => begin(goal, context)?,
+    };
     let outcome = match options.no_wait {
         true => Outcome::Begun(index),
         false => Outcome::Done(follow::until_over(goal, index, context)?),
     };
     show::change(goal, outcome, out)?;
     Ok(Exit::Done)
+}
+
+/// Asks for the change; gives where its first configuration stands.
+fn begin(goal: &Goal<'_>, context: &Context) -> Result<Index, CliError> {
+    let members = Configuration::new(goal.seats().to_vec());
+    let changed = context.client().change_members(goal.expected(), members);
+    changed.map_err(|failure| explain::failed(&failure, context))
 }
 
 /// How many of so many voters may fail before nothing can be decided any more.
