@@ -272,10 +272,8 @@ fn a_dry_run_shows_what_would_be_and_changes_nothing() {
     let cluster = Cluster::start(&Shape::default());
     cluster.wait_for_leader();
     let shown = change(&cluster, &["rm", "3", "--dry-run", "--json"]);
-    let shown: serde_json::Value = serde_json::from_str(&shown).expect("one object");
-    let figures = ["voters_before", "voters_after", "tolerated_before", "tolerated_after"];
-    let figures = figures.map(|name| shown[name].as_u64().expect("a number"));
-    assert_eq!(figures, [3, 2, 1, 0]);
+    let figures = r#""voters_before":3,"voters_after":2,"tolerated_before":1,"tolerated_after":0"#;
+    assert!(shown.contains(figures), "{shown}");
     assert_eq!(voters(&cluster), [1, 2, 3]);
 }
 
