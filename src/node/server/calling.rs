@@ -36,7 +36,9 @@ impl<O: Outside> Server<O> {
         if self.state.called_as_of.replace(index) == Some(index) {
             return;
         }
-        let (me, seats) = (self.door.me().member, members.seats().to_vec());
+        let (me, mut seats) = (self.door.me().member, members.seats().to_vec());
+        // While one life of a node takes the place of another, the new one's address counts.
+        seats.sort_by_key(|seat| seat.standing.goal().is_some());
         self.call_the_file();
         for seat in seats.iter().filter(|seat| seat.id != self.me) {
             if let Ok(address) = seat.address.parse::<Address>() {
