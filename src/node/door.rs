@@ -57,6 +57,8 @@ pub(crate) struct Standpoint<'a> {
     pub(crate) last: LogId,
     /// The members, once the cluster has formed, and where that stands in the log.
     pub(crate) members: Option<(Index, &'a Configuration)>,
+    /// The latest configuration that is known to be committed, which says who was removed.
+    pub(crate) settled: Option<(Index, &'a Configuration)>,
     /// The cluster's feature level.
     pub(crate) feature_level: u32,
     /// Whether the node is shutting down.
@@ -445,6 +447,16 @@ impl Door {
             && Some(party.cluster) != standpoint.cluster.map(|(id, _)| Some(id))
         {
             return Ok(());
+        }
+        if let Some((index, settled)) = standpoint.settled
+            && settled.was_removed(member)
+        {
+            let text = format!(
+                "node {} was removed from this cluster. To have it back, empty its data directory \
+                 and add it as a new member",
+                member.id
+            );
+            return Err(Refused { code: HelloRefusal::REMOVED, index, text });
         }
         let seats = || members.seats().iter().filter(|seat| seat.id == member.id);
         if seats().any(|seat| seat.incarnation.is_none_or(|life| life == member.incarnation)) {

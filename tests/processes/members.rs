@@ -167,7 +167,7 @@ fn a_node_that_comes_back_elsewhere_is_found_again() {
 
 #[test]
 fn a_leader_that_is_taken_out_finishes_the_change_and_another_one_leads() {
-    let mut cluster = Cluster::start(&GROWING);
+    let cluster = Cluster::start(&GROWING);
     let leader = cluster.wait_for_leader();
     let load = Load::start(&cluster, 2);
     load.wait_for_writes(100);

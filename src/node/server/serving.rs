@@ -6,7 +6,7 @@ use super::Server;
 use super::life::{Life, Serving};
 use crate::config::{self, Config, StorageClass, SyncPolicy};
 use crate::kv::Machine;
-use crate::model::{Boot, ClusterId, Epoch, Term};
+use crate::model::{Boot, ClusterId, Epoch, Index, Term};
 use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::driver::{
@@ -74,6 +74,7 @@ impl<O: Outside> Server<O> {
         let serving = Serving {
             told: driver.raft().last().term,
             taken_at: Term::ZERO,
+            settled: Index::ZERO,
             gives_way_to: None,
             driver,
             cluster,
@@ -254,7 +255,23 @@ impl<O: Outside> Server<O> {
         for (id, reason) in slow {
             self.close(id, reason);
         }
+        for id in self.removed_connections() {
+            self.close(id, "the node was removed from the cluster");
+        }
         end
+    }
+
+    /// The connections to nodes that were removed since it was last looked. When they call again,
+    /// they are told.
+    fn removed_connections(&mut self) -> Vec<ConnectionId> {
+        let Life::Serving(serving) = &mut self.life else { return Vec::new() };
+        let (index, settled) = serving.driver.raft().committed_configuration();
+        if serving.settled == index {
+            return Vec::new();
+        }
+        serving.settled = index;
+        let removed = settled.removed().iter();
+        removed.flat_map(|member| self.state.links.all_to(*member)).collect()
     }
 }
 

@@ -26,6 +26,7 @@ fn standpoint(term: u64, last: u64) -> Standpoint<'static> {
         term: Term(term),
         last: LogId::new(Term(term), Index(last)),
         members: None,
+        settled: None,
         feature_level: 0,
         is_stopping: false,
     }

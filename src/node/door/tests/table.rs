@@ -39,6 +39,7 @@ fn formed(members: &Configuration, last: u64) -> Standpoint<'_> {
         term: Term(4),
         last: LogId::new(Term(4), Index(last)),
         members: Some((Index(1), members)),
+        settled: Some((Index(1), members)),
         feature_level: 1,
         is_stopping: false,
     }
@@ -50,6 +51,7 @@ fn unformed() -> Standpoint<'static> {
         term: Term::ZERO,
         last: LogId::ORIGIN,
         members: None,
+        settled: None,
         feature_level: 0,
         is_stopping: false,
     }
@@ -126,6 +128,20 @@ fn who_comes_for_a_vacant_seat_hears_of_the_founding_first() {
     hello.party.member = Some(member(4, 100));
     let refused = door(1).judge(&hello, &formed(&members, 20)).unwrap_err();
     assert_eq!(refused.code, HelloRefusal::REMOVED);
+}
+
+#[test]
+fn who_was_removed_is_told_so_once_that_is_committed() {
+    let before = members();
+    let seats = before.seats().iter().filter(|seat| seat.id.number() != 2);
+    let after = before.followed_by(seats.cloned().collect());
+    let hello = door(2).hello(NodeId::new(1), &formed(&before, 20));
+    let appended = Standpoint { members: Some((Index(9), &after)), ..formed(&before, 20) };
+    assert_eq!(door(1).judge(&hello, &appended), Ok(Footing::Members));
+    let committed = Standpoint { settled: Some((Index(9), &after)), ..appended };
+    let refused = door(1).judge(&hello, &committed).unwrap_err();
+    assert_eq!((refused.code, refused.index), (HelloRefusal::REMOVED, Index(9)));
+    assert!(refused.text.contains("empty its data directory"), "{}", refused.text);
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(crate) use global::{Consistency, Format, Global};
 pub(crate) use key_value::{
     CasArgs, DeleteArgs, ExportArgs, GetArgs, ImportArgs, IncrementArgs, PutArgs, ScanArgs,
 };
-pub(crate) use members::{AddArgs, ChangeOptions, MembersCommand, NodesArgs, ReplaceArgs, SetArgs};
+pub(crate) use members::{ChangeOptions, MembersCommand};
 pub(crate) use offline::{
     DumpArgs, LogCommand, LsArgs, MetaCommand, MetaShowArgs, ShowArgs, StatArgs, TailArgs,
     VerifyArgs,
