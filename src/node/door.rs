@@ -167,19 +167,13 @@ impl Door {
         &self.me
     }
 
-    /// The hello to the node `id`, in the life in which the members know it; `None`: to whoever
-    /// answers.
+    /// The hello to the node `id`; `None`: to whoever answers. It names no life: whoever calls may
+    /// not have heard yet that another one has taken the place of the one that it knows, and the
+    /// answer tells.
     pub(crate) fn hello(&self, id: Option<NodeId>, standpoint: &Standpoint<'_>) -> Hello {
-        let seats = standpoint.members.map_or(&[][..], |(_, members)| members.seats());
-        let mut lives = seats.iter().filter(|seat| Some(seat.id) == id);
-        // With two lives in the configuration either may answer.
-        let incarnation = match (lives.next(), lives.next()) {
-            (Some(seat), None) => seat.incarnation,
-            _ => None,
-        };
         Hello {
             party: self.party(standpoint),
-            to: Addressed { id, incarnation },
+            to: Addressed { id, incarnation: None },
             purpose: Purpose::Peer,
             authentication: Authentication::default(),
         }
@@ -462,10 +456,13 @@ impl Door {
         if seats().any(|seat| seat.incarnation.is_none_or(|life| life == member.incarnation)) {
             return Ok(());
         }
-        if seats().next().is_some() && self.me.keeps_nothing {
+        // Whoever holds more of the log than this node may be a member by a later configuration.
+        let is_ahead = party.cluster.is_some() && party.last > standpoint.last;
+        let has_seat = seats().next().is_some();
+        if is_ahead || (has_seat && self.me.keeps_nothing) {
             return Ok(());
         }
-        if seats().next().is_some() {
+        if has_seat {
             let text = format!(
                 "node {} is a member in another life: its data directory was lost or replaced, and a \
                  node that has forgotten its votes must not vote again. Put the data directory back \

@@ -162,7 +162,9 @@ fn a_node_that_comes_back_elsewhere_is_found_again() {
     cluster.node(3).kill();
     cluster.start_node(3);
     cluster.node(1).kill();
-    cluster.client_of([3]).put_until_done("after", "2");
+    wait_for("the two to have a leader", || cluster.status(3)?.leader);
+    cluster.start_node(1);
+    cluster.client().put_until_done("after", "2");
 }
 
 #[test]

@@ -72,7 +72,6 @@ fn a_member_is_let_in_in_both_directions() {
     let standpoint = formed(&members, 20);
     let (mut one, mut two) = (door(1), door(2));
     let hello = two.hello(NodeId::new(1), &standpoint);
-    assert_eq!(hello.to.incarnation, Some(Incarnation(100)));
     assert_eq!(one.judge(&hello, &standpoint), Ok(Footing::Members));
     let answer = one.answer(&hello, &standpoint, None);
     assert!(matches!(answer.verdict, Verdict::Accepted { protocol: 1, feature_level: 1 }));
@@ -145,6 +144,30 @@ fn who_was_removed_is_told_so_once_that_is_committed() {
 }
 
 #[test]
+fn another_life_is_refused_unless_it_holds_more_of_the_log_or_nothing_is_kept() {
+    let another = |hello: &mut Hello| hello.party.member = Some(member(2, 9));
+    let ahead = |hello: &mut Hello| hello.party.last = LogId::new(Term(2), Index(21));
+    assert_eq!(judged(another), Err(HelloRefusal::WIPED));
+    let newer = |hello: &mut Hello| {
+        another(hello);
+        ahead(hello);
+    };
+    assert_eq!(judged(newer), Ok(Footing::Members), "this node may be the one that lags");
+    let empty = |hello: &mut Hello| {
+        newer(hello);
+        hello.party.cluster = None;
+    };
+    assert_eq!(judged(empty), Err(HelloRefusal::WIPED), "it can't hold any");
+    let members = members();
+    let standpoint = formed(&members, 20);
+    let mut hello = door(2).hello(NodeId::new(1), &standpoint);
+    another(&mut hello);
+    let mut keeps_nothing = door(1);
+    keeps_nothing.me.keeps_nothing = true;
+    assert_eq!(keeps_nothing.judge(&hello, &standpoint), Ok(Footing::Members));
+}
+
+#[test]
 fn unequal_files_keep_a_cluster_from_forming_and_a_formed_one_does_not_mind() {
     let mut hello = door(2).hello(NodeId::new(1), &unformed());
     assert_eq!(door(1).judge(&hello, &unformed()), Ok(Footing::Founders));
@@ -164,7 +187,6 @@ fn of_two_clusters_one_of_which_binds_nobody_only_foundings_are_spoken_of() {
     assert_eq!(judged(lonely), Ok(Footing::Founders));
     let mut hello = door(2).hello(NodeId::new(1), &formed(&members, 20));
     hello.party.cluster = Some(ClusterId(8));
-    hello.to.incarnation = None;
     assert_eq!(door(1).judge(&hello, &formed(&members, 1)), Ok(Footing::Founders));
 }
 

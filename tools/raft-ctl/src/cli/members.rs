@@ -77,7 +77,7 @@ pub(crate) struct NodesArgs {
 pub(crate) struct ReplaceArgs {
     /// The member that is to go
     #[arg(value_name = "NODE")]
-    pub(crate) node: String,
+    pub(crate) member: String,
     /// Where the new one is reached, if not where the old one was
     #[arg(value_name = "HOST:PORT")]
     pub(crate) with: Option<String>,

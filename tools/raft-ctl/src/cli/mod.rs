@@ -189,6 +189,22 @@ mod tests {
     }
 
     #[test]
+    fn no_argument_takes_the_place_of_a_global_option() {
+        fn check(command: &clap::Command, global: &[String]) {
+            for argument in command.get_arguments().filter(|it| !it.is_global_set()) {
+                let id = argument.get_id().as_str();
+                assert!(!global.iter().any(|it| it == id), "{} {id}", command.get_name());
+            }
+            command.get_subcommands().for_each(|below| check(below, global));
+        }
+        let command = Cli::command();
+        let global = command.get_arguments().filter(|argument| argument.is_global_set());
+        let global: Vec<String> = global.map(|it| it.get_id().to_string()).collect();
+        assert!(global.iter().any(|id| id == "node"), "{global:?}");
+        check(&command, &global);
+    }
+
+    #[test]
     fn every_global_option_has_its_variable() {
         let mut command = Cli::command();
         command.build();

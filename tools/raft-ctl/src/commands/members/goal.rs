@@ -5,8 +5,8 @@ use raft_node::model::{ClusterId, Index, Member, NodeId, Seat, Standing};
 use raft_node::wire::StatusReply;
 
 use super::identify::{Found, identify};
-use super::led;
 use crate::codes::Code;
+use crate::commands::nodes::Nodes;
 use crate::commands::seats::seats_text;
 use crate::context::Context;
 use crate::error::CliError;
@@ -18,9 +18,7 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn ask(context: &Context) -> Result<View, CliError> {
-        let nodes = led(context)?;
-        let leader = nodes.leader().expect("there is one among them").clone();
-        Ok(View { leader })
+        Ok(View { leader: Nodes::led(context)? })
     }
 
     pub(super) fn cluster(&self) -> Option<ClusterId> {

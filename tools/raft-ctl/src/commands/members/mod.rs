@@ -11,7 +11,6 @@ use raft_node::model::{Configuration, Index};
 
 use self::goal::{Goal, View};
 use self::show::Outcome;
-use super::nodes::Nodes;
 use crate::cli::{ChangeOptions, MembersCommand};
 use crate::context::Context;
 use crate::error::CliError;
@@ -36,7 +35,7 @@ pub(super) fn run(
         MembersCommand::Demote(args) => (&args.options, Box::new(|goal| goal.demote(&args.nodes))),
         MembersCommand::Remove(args) => (&args.options, Box::new(|goal| goal.remove(&args.nodes))),
         MembersCommand::Replace(args) => {
-            (&args.options, Box::new(|goal| goal.replace(&args.node, args.with.as_deref())))
+            (&args.options, Box::new(|goal| goal.replace(&args.member, args.with.as_deref())))
         }
         MembersCommand::Set(args) => {
             (&args.options, Box::new(|goal| goal.set(&args.voters, &args.learners)))
@@ -85,14 +84,4 @@ fn begin(goal: &Goal<'_>, context: &Context) -> Result<Index, CliError> {
 /// How many of so many voters may fail before nothing can be decided any more.
 fn tolerated(voters: usize) -> usize {
     voters.saturating_sub(1) / 2
-}
-
-/// All nodes, with a leader among them.
-fn led(context: &Context) -> Result<Nodes, CliError> {
-    let nodes = Nodes::ask(context);
-    nodes.require_any()?;
-    match nodes.leader() {
-        Some(_) => Ok(nodes),
-        None => Err(explain::no_leader(context)),
-    }
 }
