@@ -25,8 +25,8 @@ pub(crate) enum MembersCommand {
     Demote(NodesArgs),
     /// Take members out
     ///
-    /// A leader that is taken out finishes the change and hands over. The node's process
-    /// goes on and is no member any more: stop it.
+    /// A leader that is taken out finishes the change and hands over. The node's process ends
+    /// with exit code 6 when the others have told it, and its directory is of no more use.
     #[command(name = "rm", visible_alias = "remove")]
     Remove(NodesArgs),
     /// Put a node with an empty directory in the place of a member

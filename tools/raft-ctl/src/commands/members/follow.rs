@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use raft_node::client::Endpoint;
 use raft_node::model::{Index, Seat, Standing};
 use raft_node::wire::StatusReply;
 
@@ -32,8 +33,9 @@ pub(super) fn until_over(
 ) -> Result<Index, CliError> {
     let deadline = Instant::now() + context.timeout_or(USUAL_TIMEOUT);
     let mut progress = Progress::waiting_for();
+    let all = with_members(goal, context);
     loop {
-        let nodes = Nodes::ask_within(context, LONGEST_ANSWER);
+        let nodes = Nodes::ask_within(&all, LONGEST_ANSWER);
         if let Some(leader) = nodes.leader().filter(|it| it.configuration_index >= begun) {
             match stage(goal, leader) {
                 Stage::Over => {
@@ -53,6 +55,20 @@ pub(super) fn until_over(
         }
         thread::sleep(INTERVAL);
     }
+}
+
+/// The nodes to ask. Those that the options name may all be gone when the change is over.
+fn with_members(goal: &Goal<'_>, context: &Context) -> Context {
+    let mut all = context.clone();
+    if !context.fixed {
+        let addresses = goal.seats().iter().map(|seat| &seat.address);
+        for endpoint in addresses.filter_map(|address| Endpoint::parse(address).ok()) {
+            if all.endpoints.iter().all(|other| other.address != endpoint.address) {
+                all.endpoints.push(endpoint);
+            }
+        }
+    }
+    all
 }
 
 enum Stage {
