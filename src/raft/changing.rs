@@ -299,3 +299,69 @@ fn joint(prepared: &[Seat]) -> Vec<Seat> {
 fn find<'a>(seats: &'a [Seat], wanted: &Seat) -> Option<&'a Seat> {
     seats.iter().find(|seat| (seat.id, seat.incarnation) == (wanted.id, wanted.incarnation))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::Incarnation;
+
+    /// Up to eight nodes in one of two lives; a goal, or a configuration without a change.
+    fn seats() -> impl Strategy<Value = Vec<Seat>> {
+        let seat = |id: u16| {
+            (0..4_u8, 0..2_u128).prop_map(move |(standing, life)| {
+                let standing = match standing {
+                    0 | 1 => Standing::Voter,
+                    2 => Standing::Learner,
+                    _ => return None,
+                };
+                let id = NodeId::new(id).unwrap();
+                let incarnation = Some(Incarnation(life));
+                Some(Seat { id, incarnation, standing, address: format!("host{id}:{life}") })
+            })
+        };
+        (1..9_u16)
+            .map(seat)
+            .collect::<Vec<_>>()
+            .prop_map(|seats| seats.into_iter().flatten().collect())
+    }
+
+    fn set(seats: &[Seat], votes: fn(Standing) -> bool) -> Vec<(NodeId, Option<Incarnation>)> {
+        let voters = seats.iter().filter(|seat| votes(seat.standing));
+        let mut set: Vec<_> = voters.map(|seat| (seat.id, seat.incarnation)).collect();
+        set.sort_unstable();
+        set
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2048))]
+
+        #[test]
+        fn each_step_changes_one_set_of_voters_and_the_last_is_what_was_asked_for(
+            now in seats(),
+            goal in seats(),
+        ) {
+            let both = [Standing::votes_in_outgoing, Standing::votes_in_incoming];
+            let current = Configuration::new(now);
+            let voters = set(current.seats(), Standing::votes);
+            let prepared = current.followed_by(prepared(&current, &goal));
+            prop_assert!(!prepared.is_joint());
+            for votes in both {
+                prop_assert_eq!(set(prepared.seats(), votes), voters.clone());
+            }
+            prop_assert_eq!(prepared.goal(), goal.clone());
+            let joint = prepared.followed_by(joint(prepared.seats()));
+            prop_assert!(!joint.is_prepared());
+            prop_assert_eq!(set(joint.seats(), Standing::votes_in_outgoing), voters.clone());
+            let to_be = set(&goal, Standing::votes);
+            prop_assert_eq!(set(joint.seats(), Standing::votes_in_incoming), to_be.clone());
+            prop_assert_eq!(joint.is_joint(), voters != to_be);
+            let over = joint.followed_by(joint.goal());
+            prop_assert_eq!(over.seats(), goal.as_slice());
+            prop_assert!(!over.is_joint() && !over.is_prepared());
+            let gone = current.seats().iter().filter(|seat| find(&goal, seat).is_none());
+            prop_assert_eq!(gone.count(), over.removed().len());
+        }
+    }
+}

@@ -508,7 +508,6 @@ fn clusters_stay_right_whatever_goes_wrong_and_come_back() {
         ("changes refused", total(|facts| facts.refused_changes)),
         ("leaders removed", total(|facts| facts.removed_leaders)),
     ] {
-        println!("{count} {name}");
         assert!(count > 10, "only {count} {name}");
     }
 }

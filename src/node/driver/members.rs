@@ -89,11 +89,9 @@ impl Driver {
 
     fn change_for_arrivals(&self) -> Option<Input> {
         let (expected, configuration) = self.raft.configuration();
-        if configuration.is_joint() || configuration.is_prepared() {
-            return None;
-        }
-        let before = configuration.seats();
-        let mut seats = before.to_vec();
+        // If a change is under way, it is to lead there as well.
+        let before = configuration.goal();
+        let mut seats = before.clone();
         let me = (self.about.me, self.about.address.as_str());
         for (member, address) in self.peers.arrivals().chain([me]) {
             if let Some(seat) = seats.iter_mut().find(|seat| seat.member() == Some(member)) {
@@ -109,7 +107,9 @@ impl Driver {
     /// A node that keeps nothing has come back. Its votes of before are gone for good, so the seat
     /// of that life is of no more use to anybody.
     fn replace_life(&self, seats: &mut [Seat], member: Member, address: &str) {
-        let is_gone = |seat: &Seat| seat.member().is_some_and(|it| !self.peers.is_connected(it));
+        let is_gone = |seat: &Seat| {
+            seat.member().is_some_and(|it| it != self.about.me && !self.peers.is_connected(it))
+        };
         let mut lives = seats.iter_mut().filter(|seat| seat.id == member.id);
         if let (Some(seat), None) = (lives.next(), lives.next())
             && is_gone(seat)

@@ -365,6 +365,7 @@ impl Driver {
             DriverInput::PeerDisconnected(peer) => {
                 self.peers.disconnect(peer);
                 self.files.forget(peer);
+                self.watch.look_for_arrivals();
                 self.core(Input::Disconnected(peer));
             }
             DriverInput::ClientConnected(client) => self.clients.connect(client),
