@@ -137,6 +137,12 @@ impl Client {
         self.call.is_none()
     }
 
+    /// Whether it asks nothing now, and has a connection to this node.
+    pub(crate) fn may_ask(&self, node: NodeId) -> bool {
+        let line = self.line.as_ref().filter(|line| line.is_greeted);
+        self.is_idle() && line.is_some_and(|line| line.endpoint.node == Some(node))
+    }
+
     /// Its time has come: a call is begun, or one that waits is told.
     pub(crate) fn time_passes(&mut self, network: &SharedNetwork, history: &mut History) {
         let now = network.borrow().now;
@@ -293,7 +299,7 @@ impl Client {
         self.look_later(until.as_nanos());
     }
 
-    fn look_later(&mut self, at: u64) {
+    pub(crate) fn look_later(&mut self, at: u64) {
         self.look_at = Some(at);
         self.look += 1;
     }
