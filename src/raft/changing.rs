@@ -177,8 +177,10 @@ impl Raft {
         let patience = self.config.election_timeout;
         let mut joining = seats.iter().filter(|seat| seat.standing == Standing::Joining);
         let joining = joining.all(|seat| {
+            // Whoever has voted until the last configuration may lead while it joins again.
+            let leads = seat.member() == Some(self.config.me);
             let progress = seat.member().and_then(|member| leading.peer(member));
-            progress.is_some_and(|progress| progress.has_caught_up(self.now, patience))
+            leads || progress.is_some_and(|progress| progress.has_caught_up(self.now, patience))
         });
         let goal: Vec<Seat> = seats.iter().filter_map(Seat::at_its_goal).collect();
         joining && self.check_live(leading, &goal).is_ok()

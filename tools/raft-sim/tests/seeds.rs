@@ -54,6 +54,20 @@ const REGRESSIONS: &[(u64, u64, &[Fault], &str)] = &[
         "a write that was to replace entries failed late and was on the disk all the same, and \
          those that it had replaced were missed (by the simulator)",
     ),
+    (
+        5154,
+        18,
+        &Fault::ALL,
+        "a process was killed behind a cut link, and a node that can't be called never heard of \
+         it, not even by keepalive (by the simulator)",
+    ),
+    (
+        5981,
+        16,
+        &Fault::ALL,
+        "a bit flipped in the last block of a log whose next segment was still to be made by a \
+         disk that stood still, where rot can't be told from a torn end (by the simulator)",
+    ),
 ];
 
 /// The worlds of a test are short.

@@ -1,7 +1,7 @@
 //! Damage to what is durable.
 
 use super::DamageKind;
-use super::file::{PAGE, SECTOR};
+use super::file::{PAGE, SECTOR, sector_ranges, sectors_of};
 use super::marks::DiskMark;
 use super::state::State;
 
@@ -47,6 +47,24 @@ impl State {
         self.injure(DamageKind::Rot, file, offset);
     }
 
+    /// The sectors of a range of a file are on the device as if they had never been written.
+    pub(super) fn lose_written(&mut self, file: u32, from: u64, to: u64) {
+        let end = to.min(self.files[file as usize].device_length) as usize;
+        let mut at = from as usize;
+        while at < end {
+            let (number, begin) = (at / PAGE, at % PAGE);
+            let stop = PAGE.min(begin + end - at);
+            let sectors = sectors_of(begin, stop);
+            let page = self.files[file as usize].page(number);
+            page.hide(sectors);
+            sector_ranges(sectors).for_each(|range| page.device_mut()[range].fill(0));
+            page.bad |= sectors;
+            at += stop - begin;
+        }
+        self.marks.hit(DiskMark::WriteLost);
+        self.injured(DamageKind::Lost, file, from, to - from);
+    }
+
     /// Makes the device report an error for the sector at `offset`.
     pub(super) fn make_unreadable(&mut self, file: u32, offset: u64) {
         let sector = 1 << (offset as usize % PAGE / SECTOR);
@@ -56,7 +74,11 @@ impl State {
 
     fn injure(&mut self, kind: DamageKind, file: u32, offset: u64) {
         let sector = SECTOR as u64;
-        self.injected.push((kind, file, offset / sector * sector, sector));
+        self.injured(kind, file, offset / sector * sector, sector);
+    }
+
+    fn injured(&mut self, kind: DamageKind, file: u32, offset: u64, length: u64) {
+        self.injected.push((kind, file, offset, length));
         self.note(offset);
     }
 }

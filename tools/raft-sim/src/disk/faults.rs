@@ -109,6 +109,8 @@ pub enum DamageKind {
     Unreadable,
     /// A write that was reported as done went elsewhere: the old bytes stand here.
     Unwritten,
+    /// A write that was reported as done is undone.
+    Lost,
     /// Bytes that were meant for another place stand here.
     Overwritten,
 }

@@ -82,6 +82,8 @@ marks! {
     RotHidden,
     /// A write went elsewhere.
     Misdirected,
+    /// The device lost what it had written.
+    WriteLost,
     /// Damaged sectors were read from the device.
     DamageRead,
     /// Damaged sectors were written anew.

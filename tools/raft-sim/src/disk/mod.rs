@@ -202,10 +202,11 @@ impl SimulatedDisk {
         found.map(|(directory, name, _)| directory.join(name))
     }
 
-    /// Flips a bit on the device, in the byte at `offset` of a file.
-    pub fn rot(&self, path: &Path, offset: u64, bit: u8) -> io::Result<()> {
+    /// Flips a bit on the device at `now_us`, in the byte at `offset` of a file that the device
+    /// has under this name then.
+    pub fn rot(&self, path: &Path, now_us: u64, offset: u64, bit: u8) -> io::Result<()> {
         let mut state = self.state();
-        let file = state.find(path)?;
+        let file = state.find_on_device(path, now_us)?;
         state.rot(file, offset * 8 + u64::from(bit % 8));
         Ok(())
     }
@@ -213,6 +214,15 @@ impl SimulatedDisk {
     /// Flips a bit of any page that the device holds.
     pub fn rot_anywhere(&self) {
         self.state().rot_anywhere();
+    }
+
+    /// What the device has at `now_us` in a range of a file, from sector to sector, is as if it had
+    /// never been written, although that was reported as done.
+    pub fn lose_written(&self, path: &Path, now_us: u64, range: Range<u64>) -> io::Result<()> {
+        let mut state = self.state();
+        let file = state.find_on_device(path, now_us)?;
+        state.lose_written(file, range.start, range.end);
+        Ok(())
     }
 
     /// Makes reads of the sector at `offset` fail until it is written.
@@ -269,11 +279,27 @@ impl SimulatedDisk {
         Ok(bytes)
     }
 
-    /// The bytes that the device holds of a file at `now_us`, which isn't before the last
-    /// [`SimulatedDisk::begin`]: what is run and ends later isn't there yet.
+    /// The files for which the device has a name at `now_us`, which isn't before the last
+    /// [`SimulatedDisk::begin`], with their lengths: what is run and ends later isn't there yet.
+    #[must_use]
+    pub fn device_files(&self, now_us: u64) -> Vec<(PathBuf, u64)> {
+        let state = self.state();
+        let mut found = Vec::new();
+        for directory in state.directories_at(now_us) {
+            for (name, file) in &directory.durable {
+                let length = state.file_at(*file, now_us).device_length;
+                found.push((directory.path.join(name), length));
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// The bytes that the device holds at `now_us`, which isn't before the last
+    /// [`SimulatedDisk::begin`], of a file that it has under this name then.
     pub fn device_at(&self, path: &Path, now_us: u64) -> io::Result<Vec<u8>> {
         let state = self.state();
-        let file = state.find(path)?;
+        let file = state.find_on_device(path, now_us)?;
         let mut bytes = Vec::new();
         let then = state.file_at(file, now_us);
         bytes.resize(then.device_length as usize, 0);

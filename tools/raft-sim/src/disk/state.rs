@@ -111,6 +111,26 @@ impl State {
         files.swap_remove(place)
     }
 
+    /// The directories as they are at `now`, without what ends later.
+    pub(super) fn directories_at(&self, now: u64) -> Vec<Directory> {
+        let mut directories = self.directories.clone();
+        let is_later = |entry: &&Entry| entry.end > now && entry.undo.file().is_none();
+        for entry in self.journal.iter().rev().filter(is_later) {
+            entry.undo.clone().undo(&mut [], &mut directories, 0);
+        }
+        directories.retain(|directory| directory.exists);
+        directories
+    }
+
+    /// The file that a path means to the device at `now`.
+    pub(super) fn find_on_device(&self, path: &Path, now: u64) -> io::Result<u32> {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let above = self.directories_at(now);
+        let above = above.iter().find(|above| path.parent() == Some(above.path.as_path()));
+        let found = above.zip(name).and_then(|(above, name)| above.durable.get(name).copied());
+        found.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
     /// Lets the time of an operation pass that can't begin before `ready_at`. An error is a
     /// fault of the disk.
     pub(super) fn operate(&mut self, kind: Kind, ready_at: u64, object: u64) -> io::Result<When> {

@@ -6,7 +6,7 @@ use raft_node::model::Index;
 use super::host::State;
 use super::process::Death;
 use super::queue::Event;
-use super::{Fault, World, journal};
+use super::{Fault, Phase, World, journal};
 
 /// How long a write is the last one, as a rule, in nanoseconds.
 const LAST_WRITE: u64 = 5_000_000;
@@ -64,6 +64,24 @@ impl World {
         (host.may_end, host.lacks_file) = (true, true);
         journal::mark("world", "file lost");
         self.note(Some(machine), || format!("has lost {}", path.display()));
+    }
+
+    /// A process has stopped in good order. Its disk may lose the end of its log behind that: only
+    /// the floor in the hard state then says that there was more.
+    pub(super) fn lose_end(&mut self, machine: usize) {
+        let is_victim = self.faults.is_victim(machine);
+        let may_lose = self.scenario.has(Fault::LostFiles) && self.phase == Phase::Faulty;
+        if !may_lose || !is_victim || self.cluster.committed() <= Index(1) {
+            return;
+        }
+        let random = self.faults.random();
+        if !random.permille(300) {
+            return;
+        }
+        let Some(path) = self.hosts[machine].disk.lose_end(self.now, random) else { return };
+        self.hosts[machine].may_end = true;
+        journal::mark("world", "end of a log lost");
+        self.note(Some(machine), || format!("has lost the end of {}", path.display()));
     }
 
     /// A machine loses all that was on its disk.

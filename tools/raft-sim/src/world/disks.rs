@@ -125,9 +125,10 @@ impl HostDisk {
 
     /// Flips a bit somewhere, in the segment that was begun last only where a later block or the
     /// floor proves that it was durable: where a log ends, rot can't be told from what a crash
-    /// has left. Now and then it is the last that is proven.
+    /// has left. It is the newest whose name is durable: what the process has asked for and isn't
+    /// done yet proves nothing. Now and then it is the last that is proven.
     pub(crate) fn rot(&self, now: u64, random: &mut Random) -> Option<PathBuf> {
-        let mut files = self.disk.files();
+        let mut files = self.disk.device_files(now / 1000);
         let newest = files.iter().map(|(path, _)| path).filter(|path| is_segment(path)).max();
         let newest = newest.cloned();
         files.retain(|(_, length)| *length > 0);
@@ -143,23 +144,41 @@ impl HostDisk {
         };
         let offset = begin + random.below(range.end - begin);
         let bit = random.below(8) as u8;
-        self.disk.rot(path, offset, bit).ok().map(|()| path.clone())
+        self.disk.rot(path, now / 1000, offset, bit).ok().map(|()| path.clone())
     }
 
     /// Where a segment that is still written has what is known to be durable.
     fn proven(&self, path: &Path, now: u64) -> Option<Range<u64>> {
         let segment = self.disk.device_at(path, now / 1000).ok()?;
-        let by_blocks = proven_by_blocks(&segment);
+        let by_blocks = proven_by_blocks(&blocks(&segment));
+        let end = by_blocks.max(self.floor(path, &segment, now)?);
+        Some(FIRST_BLOCK as u64..end.min(segment.len() as u64))
+    }
+
+    /// Up to where the hard state says that a segment is durable, with what that segment holds.
+    fn floor(&self, path: &Path, segment: &[u8], now: u64) -> Option<u64> {
         let hard_state = path.parent()?.parent()?.join("hardstate");
         let hard_state = self.disk.device_at(&hard_state, now / 1000).ok()?;
         let floors = HARD_STATE_COPIES.map(|copy| {
-            let is_in_it = number(&hard_state, copy + 112, 8) == number(&segment, 64, 8);
+            let is_in_it = number(&hard_state, copy + 112, 8) == number(segment, 64, 8);
             number(&hard_state, copy + 120, 8).filter(|_| is_in_it)
         });
         // One that only one copy has may have rotten.
-        let by_floor = floors[0].filter(|_| floors[0] == floors[1]).unwrap_or_default();
-        let end = by_blocks.max(by_floor);
-        Some(FIRST_BLOCK as u64..end.min(segment.len() as u64))
+        Some(floors[0].filter(|_| floors[0] == floors[1]).unwrap_or_default())
+    }
+
+    /// The device has lost the last blocks of the log, and the mark that says that they were
+    /// durable, of all that the floor covers. No process uses it.
+    pub(crate) fn lose_end(&self, now: u64, random: &mut Random) -> Option<PathBuf> {
+        let files = self.disk.device_files(now / 1000).into_iter().map(|(path, _)| path);
+        let path = files.filter(|path| is_segment(path)).max()?;
+        let segment = self.disk.device_at(&path, now / 1000).ok()?;
+        let floor = self.floor(&path, &segment, now)?;
+        let mut blocks = blocks(&segment);
+        blocks.retain(|block| *block < floor);
+        let from = blocks.iter().rev().nth(random.below(4) as usize).or(blocks.first())?;
+        self.disk.lose_written(&path, now / 1000, *from..segment.len() as u64).ok()?;
+        Some(path)
     }
 
     /// Whether the device holds at `now` that its node has voted for a machine in a term, or has
@@ -189,9 +208,8 @@ fn is_segment(path: &Path) -> bool {
     path.extension().is_some_and(|name| name == "seg")
 }
 
-/// Up to where a segment has blocks of which a later one says that they are durable: damage there
-/// can be told from what a crash leaves.
-fn proven_by_blocks(segment: &[u8]) -> u64 {
+/// Where the blocks of a segment begin.
+fn blocks(segment: &[u8]) -> Vec<u64> {
     let mut blocks = Vec::new();
     let mut at = FIRST_BLOCK;
     while number(segment, at + 16, 8) == Some(at as u64) {
@@ -199,6 +217,12 @@ fn proven_by_blocks(segment: &[u8]) -> u64 {
         let length = number(segment, at + 48, 4).unwrap_or_default() as usize;
         at = (at + BLOCK_HEAD_BYTES + length).next_multiple_of(BLOCK_ALIGNMENT);
     }
+    blocks
+}
+
+/// Up to where a segment has blocks of which a later one says that they are durable: damage there
+/// can be told from what a crash leaves.
+fn proven_by_blocks(blocks: &[u64]) -> u64 {
     // The last one may not be durable, and what the one before it says may not be either.
     blocks.len().checked_sub(2).map_or(0, |place| blocks[place])
 }

@@ -55,7 +55,11 @@ impl Faults {
         };
         let mut random = Random::stream(scenario.seed, "faults");
         // Nodes that are all wiped are a new cluster, and rightly so.
-        let most = if scenario.has_atlas { (scenario.nodes - 1) / 2 } else { scenario.nodes - 1 };
+        let most = match scenario.has_atlas {
+            true if scenario.has(Fault::Changes) => 0,
+            true => (scenario.nodes - 1) / 2,
+            false => scenario.nodes - 1,
+        };
         let mut victims: Vec<usize> = (0..scenario.nodes).collect();
         while victims.len() > most {
             victims.remove(random.below(victims.len() as u64) as usize);
@@ -73,6 +77,11 @@ impl Faults {
     /// One of the machines whose disks may lose what is durable.
     pub(super) fn draw_victim(&mut self) -> Option<usize> {
         self.random.pick(&self.victims).copied()
+    }
+
+    /// Whether this machine's disk may lose what is durable.
+    pub(super) fn is_victim(&self, machine: usize) -> bool {
+        self.victims.contains(&machine)
     }
 
     pub(super) const fn random(&mut self) -> &mut Random {
@@ -246,17 +255,38 @@ impl World {
     }
 
     fn pause(&mut self, machine: usize) {
-        let length = self.length();
+        // A virtual machine that is moved goes on before all find it in its new place.
+        let is_moved = self.faults.random.permille(300);
+        let election = self.faults.election;
+        let length = match is_moved {
+            true => self.faults.random.spread(election, election * 30),
+            false => self.length(),
+        };
         let host = &mut self.hosts[machine];
-        host.paused_until = host.paused_until.max(self.now + length);
+        let goes_on = self.now + length;
+        host.paused_until = host.paused_until.max(goes_on);
         let standing = Duration::from_nanos(length);
         self.note(Some(machine), || format!("stands still for {standing:?}"));
-        // A virtual machine that is moved goes on before all find it in its new place.
-        if self.faults.random.permille(300) {
-            let until = self.now + length + self.length() / 4;
+        if is_moved {
+            let until = goes_on + self.length() / 4;
             for other in (0..self.hosts.len()).filter(|other| *other != machine) {
                 self.cut(machine, other, until);
                 self.cut(other, machine, until);
+            }
+            self.keep_unaware(machine, goes_on);
+        }
+    }
+
+    /// Some clients that are connected to a machine and ask nothing now do so next shortly before
+    /// it goes on: whoever leads by then, they don't know.
+    fn keep_unaware(&mut self, machine: usize, goes_on: u64) {
+        let id = self.hosts[machine].id;
+        for client in 0..self.clients.len() {
+            let random = &mut self.faults.random;
+            if self.clients[client].may_ask(id) && random.permille(500) {
+                let before = random.spread(500_000, self.faults.election / 2);
+                self.clients[client].look_later(goes_on - before);
+                self.plan_look(client);
             }
         }
     }

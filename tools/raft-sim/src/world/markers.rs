@@ -52,6 +52,7 @@ const MARKERS: &[(&str, &str, &str)] = &[
     ("world", "a copy that can't be told", "lets in a copy that can't be told"),
     ("world", "the last write is gone", "begins without its last write"),
     ("world", "file lost", "has lost a file"),
+    ("world", "end of a log lost", "has lost the end of its log behind a clean stop"),
     ("world", "start refused for a lost file", "refuses to start without a file"),
     ("world", "a follower is sent entries from disk", "reads entries from its disk"),
     ("world", "crashed as leader", "crashes as leader"),

@@ -324,6 +324,9 @@ impl World {
         if matches!(exit, Exit::Refused(_) | Exit::Corrupt(_)) {
             return self.gone(machine, exit.to_string());
         }
+        if matches!(exit, Exit::Clean) {
+            self.lose_end(machine);
+        }
         let pause = self.random.spread(1_000_000, 2_000_000_000);
         self.queue.push(at + pause, Event::Start { machine });
     }

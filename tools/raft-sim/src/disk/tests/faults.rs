@@ -111,7 +111,7 @@ fn a_stall_holds_up_what_begins_before_its_end() {
 fn rot_is_hidden_by_the_cache_until_that_is_dropped() {
     let disk = with_ones(1);
     assert!(disk.is_intact(&path("a"), 0..8192));
-    disk.rot(&path("a"), 4196, 1).unwrap();
+    disk.rot(&path("a"), disk.end(), 4196, 1).unwrap();
     assert!(!disk.is_intact(&path("a"), 4096..8192));
     assert!(disk.is_intact(&path("a"), 0..4096));
     let damage = disk.take_damage();
@@ -125,6 +125,18 @@ fn rot_is_hidden_by_the_cache_until_that_is_dropped() {
     file.sync().unwrap();
     assert!(disk.is_intact(&path("a"), 0..8192));
     assert_eq!(disk.marks().count(DiskMark::RotHidden), 1);
+}
+
+#[test]
+fn what_was_written_last_can_be_lost_by_the_device() {
+    let disk = with_ones(1);
+    disk.lose_written(&path("a"), disk.end(), 3584..8192).unwrap();
+    assert!(disk.is_intact(&path("a"), 0..3584) && !disk.is_intact(&path("a"), 3584..4096));
+    assert_eq!(disk.contents(&path("a"), false).unwrap(), [1; 8192], "the cache still has it");
+    disk.power_cut(disk.end());
+    let bytes = disk.contents(&path("a"), false).unwrap();
+    assert_eq!((&bytes[..3584], &bytes[3584..]), (&[1; 3584][..], &[0; 4608][..]));
+    assert_eq!(disk.marks().count(DiskMark::WriteLost), 1);
 }
 
 #[test]
@@ -172,7 +184,7 @@ fn a_mapped_file_keeps_its_cache_and_a_sync_takes_its_range_only() {
     region.sync(4096, 10).unwrap();
     let device = disk.contents(&path("a"), true).unwrap();
     assert_eq!((device[0], device[4096]), (1, 2));
-    disk.rot(&path("a"), 4096, 0).unwrap();
+    disk.rot(&path("a"), disk.end(), 4096, 0).unwrap();
     file.drop_cache().unwrap();
     assert_eq!(disk.contents(&path("a"), false).unwrap()[4096], 2);
 }
@@ -239,4 +251,23 @@ fn the_device_is_seen_as_it_is_at_a_time_whatever_is_run_to_end_later() {
     let first = |now| disk.device_at(&path("a"), now).unwrap()[0];
     assert_eq!([before, written, disk.end()].map(first), [1, 1, 2]);
     assert_eq!(first_byte(&disk, Access::ReadDevice), 2, "looking changes nothing");
+}
+
+#[test]
+fn bits_flip_only_in_files_that_the_device_has_under_that_name_then() {
+    let disk = with_ones(1);
+    let before = disk.end();
+    let later = disk.open(&path("b"), Access::Create).unwrap();
+    later.write_at(0, &[1; 512]).unwrap();
+    later.sync().unwrap();
+    let unnamed = disk.end();
+    disk.sync_directory(&path("")).unwrap();
+    let named = disk.end();
+    let files = |now| disk.device_files(now).into_iter().map(|(path, _)| path).collect::<Vec<_>>();
+    assert_eq!(
+        [before, unnamed, named].map(files),
+        [vec![path("a")], vec![path("a")], vec![path("a"), path("b")]]
+    );
+    let rot = |now| disk.rot(&path("b"), now, 0, 0).map_err(|error| error.kind());
+    assert_eq!([unnamed, named].map(rot), [Err(ErrorKind::NotFound), Ok(())]);
 }

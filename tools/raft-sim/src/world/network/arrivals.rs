@@ -134,8 +134,7 @@ impl Network {
             return;
         }
         if now >= since + connection.ends[direction].patience {
-            pipe.held.clear();
-            self.fail(number, direction, ErrorKind::TimedOut);
+            self.give_up(number, direction);
             return;
         }
         if !pipe.is_retrying {
@@ -144,6 +143,20 @@ impl Network {
             self.transits
                 .push((now + pause, Transit::Retry { connection: number, direction, pause }));
         }
+    }
+
+    /// The patience of an end is over. Its owner is told; if that has gone, nobody is left who
+    /// would tell the other side.
+    fn give_up(&mut self, number: usize, direction: usize) {
+        let Some(connection) = &mut self.connections[number] else { return };
+        let is_open = connection.ends[direction].is_open;
+        let pipe = &mut connection.pipes[direction];
+        pipe.held.clear();
+        if is_open {
+            return self.fail(number, direction, ErrorKind::TimedOut);
+        }
+        (pipe.is_finished, pipe.end_held, pipe.unacknowledged_since) = (false, false, None);
+        self.leave_unnoticed(number, direction);
     }
 
     /// The owner of an end is told that its connection is broken.

@@ -171,16 +171,20 @@ impl Network {
             return;
         }
         if had_failed || !has_power {
-            // Nobody tells the other side; its system asks now and then whether anybody is there.
-            let reset = Transit::Reset { connection: number, end: 1 - end };
-            self.transits.push((self.now + KEEPALIVE, reset));
-            return;
+            return self.leave_unnoticed(number, end);
         }
         if leaves_something {
             self.later(Transit::Reset { connection: number, end: 1 - end });
         } else {
             self.finish(number, end);
         }
+    }
+
+    /// Nobody tells the other side that this end is gone; its system asks now and then whether
+    /// anybody is there.
+    pub(super) fn leave_unnoticed(&mut self, number: usize, end: usize) {
+        let reset = Transit::Reset { connection: number, end: 1 - end };
+        self.transits.push((self.now + KEEPALIVE, reset));
     }
 
     /// Nothing more is written at this end.

@@ -230,3 +230,61 @@ pub(crate) fn machine_at(address: SocketAddr) -> usize {
         SocketAddr::V6(_) => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calm() -> Network {
+        let weather = Weather {
+            delay: (50_000, 150_000),
+            spikes: 0,
+            spike: 1,
+            byte_time: 1,
+            window: 256 << 10,
+            splits: 0,
+        };
+        let mut network = Network::new(2, weather, Random::stream(1, "network"));
+        for machine in &mut network.machines {
+            (machine.is_up, machine.listens) = (true, true);
+        }
+        network
+    }
+
+    /// Lets come about what does until `until`.
+    fn pass(network: &mut Network, until: u64) {
+        while let Some(place) = (0..network.transits.len()).min_by_key(|at| network.transits[*at].0)
+            && network.transits[place].0 <= until
+        {
+            let (at, transit) = network.transits.swap_remove(place);
+            network.now = at;
+            network.happen(transit);
+        }
+        network.now = until;
+    }
+
+    #[test]
+    fn the_end_of_a_process_behind_a_cut_link_is_noticed_in_the_end() {
+        let (second, patience) = (1_000_000_000, 3_000_000_000);
+        for heals in [false, true] {
+            let mut network = calm();
+            let number = network.call(Party::Host(0), 1, patience);
+            pass(&mut network, second);
+            network.accept(1);
+            network.set_patience(number, 1, patience);
+            network.cut(1, 0, true);
+            network.close(number, 1);
+            pass(&mut network, 10 * second);
+            network.cut(1, 0, false);
+            pass(&mut network, 15 * second);
+            assert!(network.has_connected(number).is_ok(), "nobody tells it");
+            if heals {
+                network.heal();
+                pass(&mut network, 16 * second);
+            } else {
+                pass(&mut network, 10 * second + KEEPALIVE);
+            }
+            assert!(network.has_connected(number).is_err());
+        }
+    }
+}
