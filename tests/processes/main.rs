@@ -11,6 +11,7 @@ mod inspection;
 mod leader;
 mod limits;
 mod original;
+mod recovery;
 mod reload;
 mod room;
 mod snapshots;

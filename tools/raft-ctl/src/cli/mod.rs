@@ -7,6 +7,7 @@ mod key_value;
 mod offline;
 mod pages;
 mod parse;
+mod recover;
 mod snapshot;
 
 pub(crate) use bench::{BenchArgs, Operation};
@@ -20,6 +21,7 @@ pub(crate) use offline::{
     VerifyArgs,
 };
 pub(crate) use pages::{CompletionsArgs, ManArgs};
+pub(crate) use recover::{ApplyArgs, PlanArgs, RecoverCommand, SurveyArgs};
 pub(crate) use snapshot::{SaveArgs, SnapshotCommand, SnapshotFileArgs};
 
 use clap::{Parser, Subcommand};
@@ -138,6 +140,9 @@ pub(crate) enum Command {
     /// Read what a node must never forget (identity, term, vote) on disk
     #[command(subcommand)]
     Meta(MetaCommand),
+    /// Go on without a majority that is lost for good (offline)
+    #[command(subcommand)]
+    Recover(RecoverCommand),
     /// Measure throughput and latency
     ///
     /// Closed loop: --clients connections, each with --depth requests under way. With --rate,
