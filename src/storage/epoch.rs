@@ -6,6 +6,7 @@
 //! the directory passes to the new epoch: before it, all is as it was but for a term that is
 //! higher; after it, a start finishes what is left to do, as it does for a founding.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::model::{Batch, Boot, ClusterId, EntryKind, Epoch, HardState, LogId, Member, Term};
@@ -133,7 +134,10 @@ impl<D: Disk> Held<D> {
         let (from, to) = (Some((order.cluster, order.from)), Some((order.cluster, order.to)));
         let of_log = cluster_of(&self.log);
         if of_log == to {
-            return Ok(EpochBegun::Before);
+            return match self.was_begun_by(order)? {
+                true => Ok(EpochBegun::Before),
+                false => changed(format!("epoch {} was begun here by another plan", order.to)),
+            };
         }
         if [of_log, identity.cluster, self.record.record.identity.cluster] != [from; 3] {
             return changed(format!(
@@ -150,6 +154,18 @@ impl<D: Disk> Held<D> {
             ));
         }
         Ok(EpochBegun::Now)
+    }
+
+    /// Whether what is kept of how the epoch was begun is what this order has.
+    fn was_begun_by(&self, order: &NewEpoch) -> Result<bool, StorageError> {
+        let record = self.layout.recovery(order.to);
+        match contents(&self.disk, &record) {
+            Ok(kept) => Ok(kept == order.record),
+            Err(StorageError::Disk { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn begin(self, order: &NewEpoch) -> Result<(), StorageError> {

@@ -250,6 +250,17 @@ fn a_directory_that_is_not_what_was_planned_for_is_left_as_it_is() {
 }
 
 #[test]
+fn what_another_plan_has_begun_is_not_taken_for_done() {
+    let disk = before();
+    begin(&disk, &order(true)).unwrap();
+    let other = NewEpoch { record: b"another".to_vec(), ..order(true) };
+    let error = begin(&disk, &other).unwrap_err();
+    assert!(error.to_string().contains("by another plan"), "{error}");
+    assert_eq!(disk.bytes(&root().join("recovery-1.json")), RECORD);
+    assert_eq!(begin(&disk, &order(true)).unwrap(), EpochBegun::Before);
+}
+
+#[test]
 fn a_directory_in_use_is_neither_looked_at_nor_changed() {
     let disk = before();
     let node = start(&disk).unwrap();

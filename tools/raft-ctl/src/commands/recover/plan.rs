@@ -80,7 +80,8 @@ pub(super) fn make(survivors: &[Survivor], keep: &[u16]) -> Result<Plan, CliErro
     let kept = chosen(survivors, keep)?;
     let longest =
         |survivor: &&&Survivor| (survivor.last, kept.contains(*survivor), Reverse(survivor.node));
-    let all: Vec<&Survivor> = survivors.iter().collect();
+    let mut all: Vec<&Survivor> = survivors.iter().collect();
+    all.sort_by_key(|one| one.node);
     let base = *all.iter().max_by_key(longest).expect("there is one at least");
     if !kept.contains(&base) {
         return Err(refused(format!(
@@ -241,7 +242,7 @@ fn seats(members: &Configuration, kept: &[&Survivor]) -> Result<Vec<SeatObject>,
         };
         let address = known(members).or_else(|| known(&own)).map(|seat| seat.address);
         let address = address.ok_or_else(|| {
-            refused(format!("node {} is no member, as far as node logs tell", one.node))
+            refused(format!("node {} is no member, as far as the logs tell", one.node))
                 .hint("leave it out: it can come in anew with an empty directory")
         })?;
         Ok(SeatObject {

@@ -26,8 +26,10 @@ pub(super) fn survivor(one: &Survivor, out: &mut Output) -> Result<(), CliError>
     out.line(format!("  term         {}, voted for {vote}, {} starts", one.term, one.boot))?;
     let time = output::wall_time(one.last_time_nanoseconds);
     out.line(format!("  last entry   {} at {time}", one.last))?;
-    let snapshot = one.newest_snapshot().map_or("none".to_owned(), |place| place.to_string());
-    out.line(format!("  snapshot     {snapshot}; entries up to there were committed"))?;
+    let snapshot = one
+        .newest_snapshot()
+        .map_or("none".to_owned(), |place| format!("{place}; entries up to there were committed"));
+    out.line(format!("  snapshot     {snapshot}"))?;
     out.line(format!("  members      as of entry {}", output::count(one.configuration_index)))?;
     seats(&one.seats, out)
 }
