@@ -151,6 +151,21 @@ fn the_files_that_are_changed_are_kept_and_so_is_why_they_were() {
     assert_eq!(disk.bytes(&root().join("recovery-1.json")), RECORD);
 }
 
+#[test]
+fn going_back_by_hand_as_the_page_says_leads_to_the_old_epoch() {
+    let disk = before();
+    begin(&disk, &order(true)).unwrap();
+    for name in ["identity", "hardstate"] {
+        let path = root().join(name);
+        put_file(&disk, &path, &disk.bytes(&path.with_extension("epoch-0")));
+    }
+    let segments = disk.files().into_iter().filter(|path| path.extension() == Some("seg".as_ref()));
+    disk.take_away(&segments.max().unwrap());
+    let mut node = start(&disk).unwrap();
+    assert_eq!(check(&mut node, true), OLD);
+    assert_eq!(node.hard_state, vote(3, 2));
+}
+
 /// The new epoch is begun, and meets trouble at its operation `number`.
 fn run_into(before: &LosableDisk, trouble: Trouble, first: bool) -> (LosableDisk, bool) {
     let disk = before.copy();
