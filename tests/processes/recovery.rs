@@ -118,6 +118,9 @@ fn two_of_five_go_on_without_the_others_and_what_they_held_is_there() {
     }
     client.put_until_done("greeting", "hello");
 
+    let status = ctl(&cluster, &["status"], 0);
+    assert!(status.contains(" epoch 2  leader "), "{status}");
+
     // Who comes back as it was is refused, says why, and stops.
     copy(&cluster.directory().join("copy-4"), &cluster.data_directory(4));
     cluster.start_node(4);
