@@ -149,6 +149,7 @@ fn hosts_that_share_nothing_but_a_plan_go_on_and_who_was_far_behind_is_sent_the_
     let mut cluster = Cluster::new(&FIVE);
     cluster.configure(NOTHING_STAYS);
     cluster.start_all();
+    cluster.client().put_until_done("greeting", "hello");
     cluster.wait_until_all_have_caught_up();
     cluster.node(2).kill();
     let mut pipeline = cluster.pipeline("loader");
