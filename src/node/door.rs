@@ -258,6 +258,19 @@ impl Door {
             && party.member.is_some_and(|member| id.is_none_or(|id| member.id == id))
     }
 
+    /// Whether the node that says this of itself is in a later epoch of this node's own cluster,
+    /// and a member as this node knows them: then this node was left behind.
+    pub(crate) fn is_left_behind_by(&self, party: &Party, standpoint: &Standpoint<'_>) -> bool {
+        let (Some((cluster, epoch)), Some((_, members))) = (standpoint.cluster, standpoint.members)
+        else {
+            return false;
+        };
+        party.cluster == Some(cluster)
+            && party.epoch > epoch
+            && party.cluster_name == self.me.cluster_name
+            && party.member.is_some_and(|member| members.seat(member).is_some())
+    }
+
     /// What a leader tells of the members in its term, and up to where it has committed.
     /// `members` are those that this node knows.
     pub(crate) fn learn(
@@ -422,8 +435,7 @@ impl Door {
             return Err(refuse(HelloRefusal::WRONG_CLUSTER, text));
         }
         if epoch != party.epoch {
-            let text = format!("the cluster is in epoch {epoch}, not {}", party.epoch);
-            return Err(refuse(HelloRefusal::WRONG_EPOCH, text));
+            return Err(refuse(HelloRefusal::WRONG_EPOCH, epochs_differ(epoch, party)));
         }
         Ok(Footing::Members)
     }
@@ -556,6 +568,22 @@ impl Door {
             self.starts.remove(&oldest.expect("there are several"));
         }
     }
+}
+
+fn epochs_differ(epoch: Epoch, party: &Party) -> String {
+    let who = party.member.map_or("the sender".to_owned(), |member| format!("node {}", member.id));
+    let theirs = party.epoch;
+    if theirs > epoch {
+        return format!(
+            "{who} is in epoch {theirs} of the cluster, and this node in epoch {epoch}"
+        );
+    }
+    format!(
+        "epoch {epoch} of the cluster was begun without {who}, which is still in epoch {theirs}: \
+         what it holds doesn't count any more. Keep its directory aside, and let it come in anew \
+         with an empty one; if it is one of those that epoch {epoch} was planned for, run `raft-ctl \
+         recover apply` on its directory"
+    )
 }
 
 fn judge_client(party: &Party, standpoint: &Standpoint<'_>) -> Result<Footing, Refused> {

@@ -12,6 +12,7 @@ mod leader;
 mod limits;
 mod members;
 mod original;
+mod recovery;
 mod reload;
 mod room;
 mod snapshots;

@@ -38,7 +38,7 @@ impl<O: Outside> Server<O> {
     }
 
     /// Somebody has said hello.
-    pub(super) fn greeted(&mut self, id: ConnectionId, hello: &Hello) {
+    pub(super) fn greeted(&mut self, id: ConnectionId, hello: &Hello) -> Result<(), Exit> {
         let standpoint = self.life.standpoint(self.state.is_leaving());
         let judged = self.door.judge(hello, &standpoint).and_then(|footing| {
             let is_client = hello.purpose == Purpose::Client;
@@ -59,8 +59,14 @@ impl<O: Outside> Server<O> {
         self.send(id, bytes);
         match judged {
             Ok(footing) => self.let_in(id, hello, footing),
-            Err(refused) => self.turn_away(id, hello, &refused),
+            Err(refused) => {
+                self.turn_away(id, hello, &refused);
+                if hello.purpose == Purpose::Peer {
+                    self.stop_if_left_behind(&hello.party)?;
+                }
+            }
         }
+        Ok(())
     }
 
     fn let_in(&mut self, id: ConnectionId, hello: &Hello, footing: Footing) {
@@ -105,6 +111,7 @@ impl<O: Outside> Server<O> {
             let name = code.name().unwrap_or("refused");
             let reason = format!("the other node refuses this one, {name}: {text}");
             self.close_at(refusal_level(*code), id, &reason);
+            self.stop_if_left_behind(&answer.party)?;
             return match answer.party.member {
                 Some(by) if self.door.is_held_back(to.node(), answer) => {
                     self.is_held_back(by.id, text)
@@ -124,9 +131,31 @@ impl<O: Outside> Server<O> {
                 let name = code.name().unwrap_or("refused");
                 let reason = format!("not accepted, {name}: {text}");
                 self.close_at(refusal_level(code), id, &reason);
+                self.stop_if_left_behind(&answer.party)?;
             }
         }
         Ok(())
+    }
+
+    /// Who was left behind when a new epoch was begun must not go on: with others who were it
+    /// could be a majority of the old one. As long as it has a leader it goes on serving, since
+    /// then the majority wasn't lost, and only a person can tell which side is to stay.
+    fn stop_if_left_behind(&mut self, by: &Party) -> Result<(), Exit> {
+        let standpoint = self.life.standpoint(self.state.is_leaving());
+        let Life::Serving(serving) = &self.life else { return Ok(()) };
+        let has_leader = serving.driver.raft().status().leader.is_some();
+        if has_leader || !self.door.is_left_behind_by(by, &standpoint) {
+            return Ok(());
+        }
+        let (epoch, own) = (by.epoch, serving.epoch);
+        let who = by.member.map(|member| format!(" (node {})", member.id)).unwrap_or_default();
+        Err(Exit::Refused(format!(
+            "epoch {epoch} of this cluster was begun without this node{who}, whose directory is \
+             of epoch {own}: its majority was given up as lost. Nothing was changed here. If this \
+             is one of the nodes that epoch {epoch} was planned for, run `raft-ctl recover apply` \
+             with that plan on its directory. Else keep the directory aside, and let the node come \
+             in anew with an empty one"
+        )))
     }
 
     /// Another node won't speak with this one. Whom a quorum holds back for the data's sake must

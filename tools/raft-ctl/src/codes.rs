@@ -130,6 +130,14 @@ codes! {
         "A node of another cluster, or another node, answers at the address; nothing was written."
     Authentication "authentication" Guard "refused" false
         "The node wants a proof of who is asking; nothing was written."
+    InUse "in_use" Guard "error" false
+        "A node has the data directory in use; nothing was changed."
+    NotLost "not_lost" Guard "error" false
+        "A majority is left, or one that was to be given up is there; nothing was changed."
+    NoPlan "no_plan" Guard "error" false
+        "The data directories can't go on together as they are; nothing was changed."
+    PlanChanged "plan_changed" Guard "error" false
+        "The plan isn't the one of this hash, or a directory isn't what it was made for."
     Corrupt "corrupt" Corrupt "error" false
         "A file's bytes aren't those that were written, or an answer can't be read."
     LocalIo "local_io" LocalIo "error" false

@@ -109,6 +109,36 @@ fn each_thing_that_does_not_fit_has_its_own_refusal() {
 }
 
 #[test]
+fn who_was_left_behind_by_a_later_epoch_is_told_so_and_recognises_it() {
+    let members = members();
+    let old = formed(&members, 20);
+    let new = Standpoint { cluster: Some((CLUSTER, Epoch(2))), ..formed(&members, 21) };
+    let (mut one, mut two) = (door(1), door(2));
+    let hello = two.hello(member(1, 100).id, &old);
+    let refused = one.judge(&hello, &new).unwrap_err();
+    assert_eq!(refused.code, HelloRefusal::WRONG_EPOCH);
+    for part in ["epoch 2", "without node 2", "epoch 1", "raft-ctl recover apply"] {
+        assert!(refused.text.contains(part), "{part}: {}", refused.text);
+    }
+    let answer = one.answer(&hello, &new, Some(&refused));
+    assert!(two.is_left_behind_by(&answer.party, &old));
+    assert!(!one.is_left_behind_by(&hello.party, &new));
+    // The other way round it is the same, and only one of the two was left behind.
+    let hello = one.hello(member(2, 100).id, &new);
+    let refused = two.judge(&hello, &old).unwrap_err();
+    assert!(refused.text.contains("node 1 is in epoch 2"), "{}", refused.text);
+    assert!(two.is_left_behind_by(&hello.party, &old));
+    // Strangers and those of another cluster say nothing about this one.
+    let mut party = hello.party;
+    party.member = Some(member(1, 9));
+    assert!(!two.is_left_behind_by(&party, &old));
+    party.member = Some(member(1, 100));
+    party.cluster = Some(ClusterId(8));
+    assert!(!two.is_left_behind_by(&party, &old));
+    assert!(!two.is_left_behind_by(&party, &unformed()));
+}
+
+#[test]
 fn a_voter_whose_directory_was_wiped_is_refused_and_told_what_to_do() {
     let members = members();
     let standpoint = formed(&members, 20);

@@ -8,6 +8,7 @@ mod members;
 mod offline;
 mod pages;
 mod parse;
+mod recover;
 mod snapshot;
 
 pub(crate) use bench::{BenchArgs, Operation};
@@ -22,6 +23,7 @@ pub(crate) use offline::{
     VerifyArgs,
 };
 pub(crate) use pages::{CompletionsArgs, ManArgs};
+pub(crate) use recover::{ApplyArgs, PlanArgs, RecoverCommand, SurveyArgs};
 pub(crate) use snapshot::{SaveArgs, SnapshotCommand, SnapshotFileArgs};
 
 use clap::{Parser, Subcommand};
@@ -143,6 +145,9 @@ pub(crate) enum Command {
     /// Read what a node must never forget (identity, term, vote) on disk
     #[command(subcommand)]
     Meta(MetaCommand),
+    /// Go on without a majority that is lost for good (offline)
+    #[command(subcommand)]
+    Recover(RecoverCommand),
     /// Measure throughput and latency
     ///
     /// Closed loop: --clients connections, each with --depth requests under way. With --rate,
