@@ -5,8 +5,13 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use mimalloc::MiMalloc;
 use raft_node::kv::{Command, Machine, Operation, Query, Scan, SessionId, SessionPart, State};
 use raft_node::model::{Batch, BatchBuilder, EntryHeader, EntryKind, LogId, LogTime, Term};
+
+/// The allocator of `raft`.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Keys that a machine holds before anything is measured.
 const KEYS: u64 = 100_000;

@@ -9,11 +9,16 @@ use std::time::Duration;
 use std::{env, fs, process};
 
 use bytes::BytesMut;
+use mimalloc::MiMalloc;
 use raft_node::kv::{Command, Loader, Machine, Operation};
 use raft_node::model::{
     Batch, BatchBuilder, EntryHeader, EntryKind, LogId, LogTime, MAX_PIECE_BYTES, Term,
 };
 use rustix::time::{ClockId, clock_gettime};
+
+/// The allocator of `raft`.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const VALUE_BYTES: usize = 100;
 

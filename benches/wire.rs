@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use mimalloc::MiMalloc;
 use raft_node::model::{
     Append, Batch, BatchBuilder, EntryHeader, EntryKind, Index, LogId, LogTime, Term,
 };
@@ -11,6 +12,10 @@ use raft_node::wire::{
     FrameReader, MAX_BULK_FRAME_BYTES, Traffic, encode_append_head, encode_done, encode_write,
     split_append,
 };
+
+/// The allocator of `raft`.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const TERM: Term = Term(3);
 

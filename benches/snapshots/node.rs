@@ -20,9 +20,9 @@ use raft_node::storage::{
 use raft_node::wire::{
     FrameReader, Incoming, Reply, ReplyBody, Request, RequestBody, StorageKind, Traffic,
 };
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::lone_driver::{ADDRESS, ON_REQUEST, founding, member, restored};
+use crate::turns::{Turn, mixed, processor_time};
 
 const WRITER: ClientId = ClientId(9);
 
@@ -42,21 +42,12 @@ enum Report {
     File(FileReport),
 }
 
-/// One turn of the loop.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Turn {
-    /// Time of the thread's processor.
-    pub(crate) took: Duration,
-    pub(crate) applied: u64,
-}
-
 /// What a measurement found.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(crate) struct Figures {
     pub(crate) writes: u64,
     pub(crate) took: Duration,
-    pub(crate) processor: Duration,
-    pub(crate) longest: Turn,
+    pub(crate) turns: Vec<Turn>,
     pub(crate) snapshots: u64,
 }
 
@@ -67,7 +58,8 @@ impl Figures {
 
     /// Of the loop's thread, in nanoseconds.
     pub(crate) fn processor_each(&self) -> f64 {
-        self.processor.as_nanos() as f64 / self.writes as f64
+        let processor: Duration = self.turns.iter().map(|turn| turn.took).sum();
+        processor.as_nanos() as f64 / self.writes as f64
     }
 }
 
@@ -88,20 +80,6 @@ pub(crate) struct Node {
     /// Snapshots that were finished, and whether one is to follow the other.
     saved: u64,
     is_repeated: bool,
-}
-
-/// What this thread has used of the processor: other programs don't lengthen it.
-fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// A permutation of the numbers of 64 bits.
-fn mixed(mut number: u64) -> u64 {
-    for factor in [0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb] {
-        number = (number ^ (number >> 30)).wrapping_mul(factor);
-    }
-    number ^ (number >> 31)
 }
 
 fn open(path: &Path) -> Recovered<RealDisk> {
@@ -328,10 +306,7 @@ impl Node {
                 }
             }
             let turn = self.turn();
-            figures.processor += turn.took;
-            if turn.took > figures.longest.took {
-                figures.longest = turn;
-            }
+            figures.turns.push(turn);
             figures.writes = self.answered - first;
             figures.took = begun.elapsed();
             figures.snapshots = self.saved - saved;
@@ -356,12 +331,22 @@ impl Node {
         let found = self.write(key, |now| now.took >= wanted && now.snapshots >= least);
         if with_snapshots {
             self.is_repeated = false;
-            let last = self.saved + 1;
-            while self.saved < last {
-                self.turn();
-            }
+            self.wait_for_snapshot();
         }
         found
+    }
+
+    /// Takes a snapshot while nobody writes.
+    pub(crate) fn take_snapshot(&mut self) {
+        self.ask(TRIGGER, RequestBody::TakeSnapshot);
+        self.wait_for_snapshot();
+    }
+
+    fn wait_for_snapshot(&mut self) {
+        let last = self.saved + 1;
+        while self.saved < last {
+            self.turn();
+        }
     }
 
     /// Leaves the directory as a process does that is killed.

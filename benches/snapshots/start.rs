@@ -1,19 +1,18 @@
 //! How long a node takes to start on a directory, beside a plain read of the same files.
 
-use std::fs::{File, OpenOptions, read_dir};
-use std::io::Read;
+use std::fs::{self, File, OpenOptions, read_dir};
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::channel;
-use std::thread;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use raft_node::config::{self, Overrides};
-use raft_node::model::NodeId;
-use raft_node::node::{Begin, Exit, Start, run};
 use rustix::fs::OFlags;
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::node::Node;
+use crate::turns::mixed;
 
 /// As much as a start reads at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -27,19 +26,39 @@ pub(crate) struct Figures {
     pub(crate) snapshot_bytes: u64,
     pub(crate) read: Duration,
     pub(crate) start: Duration,
+    /// What the start has used of the processors.
+    pub(crate) processor: Duration,
+}
+
+/// Leaves two snapshots, and so many bytes of log behind the older one.
+pub(crate) fn prepare(node: &mut Node, data: &Path, keys: u64, log_bytes: u64) {
+    for _ in 0..2 {
+        node.take_snapshot();
+    }
+    let length = |path: &PathBuf| fs::metadata(path).map_or(0, |found| found.len());
+    let log = data.join("1/log");
+    node.write(
+        |place| mixed(place + 1) % keys,
+        |now| {
+            let is_time = now.turns.len() % 256 == 0;
+            is_time && files(&log, "seg").iter().map(length).sum::<u64>() >= log_bytes
+        },
+    );
 }
 
 /// Measures both. Either reads the disk, not the cache.
 pub(crate) fn measure(data: &Path) -> Figures {
     let log = files(&data.join("1/log"), "seg");
     let snapshots = files(&data.join("1/snapshots"), "snap");
-    // A start loads the newest one; the other one's name alone is looked at.
+    // A start loads the newest one; the other one's head and foot alone are looked at.
     let snapshots = &snapshots[snapshots.len().saturating_sub(1)..];
     let begun = Instant::now();
     let mut buffer = vec![0; READ_BYTES + ALIGNMENT];
     let mut read = |paths: &[PathBuf]| paths.iter().map(|path| read(path, &mut buffer)).sum();
     let (log_bytes, snapshot_bytes) = (read(&log), read(snapshots));
-    Figures { log_bytes, snapshot_bytes, read: begun.elapsed(), start: start(data) }
+    let read = begun.elapsed();
+    let (start, processor) = start(data);
+    Figures { log_bytes, snapshot_bytes, read, start, processor }
 }
 
 /// The files with this ending, in the order of their names.
@@ -68,39 +87,44 @@ fn read(path: &Path, buffer: &mut [u8]) -> u64 {
     }
 }
 
-/// Starts a node until it listens, and stops it.
-fn start(data: &Path) -> Duration {
+/// Starts a node, as a process of its own, until it says that it listens, and stops it. Tells how
+/// long it took, and how much of the processors.
+fn start(data: &Path) -> (Duration, Duration) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let port = listener.local_addr().expect("it is bound").port();
     drop(listener);
-    let file = format!(
+    let file = data.join("raft.ini");
+    let text = format!(
         "[Cluster]\nDataDirectory = {}\n[Nodes]\nNode1 = A\n[Node.A]\nHost = 127.0.0.1\nPort = \
          {port}\n",
         data.display()
     );
-    let environment: [(&str, &str); 0] = [];
-    let loaded = config::parse("raft.ini", file.as_bytes(), &Overrides::default(), environment)
-        .expect("it works");
-    let (started, listening) = channel();
+    fs::write(&file, text).expect("there is room");
     let begun = Instant::now();
-    let node = thread::spawn(move || {
-        run(Start {
-            config: loaded.config,
-            me: NodeId::new(1).expect("not 0"),
-            config_path: PathBuf::from("raft.ini"),
-            overrides: Overrides::default(),
-            begin: Begin::Together,
-            no_repair: false,
-            terminal: false,
-            banner: Box::new(move |_| started.send(begun.elapsed()).expect("it is waited for")),
-        })
-    });
-    let took = listening.recv().ok();
-    if took.is_some() {
-        kill_process(getpid(), Signal::TERM).expect("a process may signal itself");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_raft"));
+    command.arg("-c").arg(&file).args(["-n", "1"]).stderr(Stdio::piped());
+    let mut node = command.spawn().expect("it was built");
+    let mut said = BufReader::new(node.stderr.take().expect("it is piped"));
+    let mut line = String::new();
+    while !line.contains("listening on") {
+        line.clear();
+        let bytes = said.read_line(&mut line).expect("it says what it does in UTF-8");
+        assert!(bytes > 0, "the node didn't start: {:?}", node.wait());
     }
-    match (node.join().expect("it doesn't panic"), took) {
-        (Exit::Clean, Some(took)) => took,
-        (exit, _) => panic!("the node didn't start or stop: {exit}"),
-    }
+    let (took, processor) = (begun.elapsed(), processor_time_of(node.id()));
+    kill_process(Pid::from_child(&node), Signal::TERM).expect("it is a child");
+    let mut rest = Vec::new();
+    said.read_to_end(&mut rest).expect("a pipe can be read");
+    let status = node.wait().expect("it is a child");
+    assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&rest));
+    (took, processor)
+}
+
+/// What all threads of a process have used of the processors, to 10 ms.
+fn processor_time_of(process: u32) -> Duration {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).expect("Linux has it");
+    let (_, fields) = text.rsplit_once(')').expect("the name stands in brackets");
+    let ticks = fields.split(' ').skip(12).take(2).map(|field| field.parse::<u64>());
+    let ticks: u64 = ticks.map(|ticks| ticks.expect("times are numbers")).sum();
+    Duration::from_millis(ticks * 10)
 }

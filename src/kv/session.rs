@@ -13,7 +13,7 @@ use super::key::Key;
 use super::part::{AnswerRecord, SessionRecord};
 use super::refusal::Refusal;
 use super::settings::{MIN_ANSWER_BYTES, Settings};
-use super::tree::Tree;
+use super::tree::{Tree, Value};
 use super::{ANSWER_OVERHEAD, SESSION_WINDOW, TOLD_VALUE_BYTES};
 use crate::model::{Hash128, Index, LogId, LogTime};
 
@@ -58,6 +58,16 @@ struct Session {
 struct Remembered {
     id: LogId,
     answer: Arc<[u8]>,
+}
+
+impl Value for Session {}
+
+impl Value for (LogTime, Key) {}
+
+impl Value for Remembered {
+    fn count(&self) -> usize {
+        Arc::strong_count(&self.answer)
+    }
 }
 
 /// The entry that is being applied.

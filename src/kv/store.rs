@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::answer::Item;
 use super::key::Key;
-use super::tree::{self, Tree};
+use super::tree::{self, Tree, Value};
 use crate::model::{Hash128, Index};
 
 /// The tag of a key's element in the state hash.
@@ -24,6 +24,12 @@ struct Record {
     value: Arc<[u8]>,
     version: u64,
     mod_index: Index,
+}
+
+impl Value for Record {
+    fn count(&self) -> usize {
+        Arc::strong_count(&self.value)
+    }
 }
 
 impl Record {

@@ -38,6 +38,18 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// All of them.
+    pub const ALL: [Standing; 8] = [
+        Standing::Learner,
+        Standing::Voter,
+        Standing::Incoming,
+        Standing::Outgoing,
+        Standing::Demoted,
+        Standing::Joining,
+        Standing::Leaving,
+        Standing::Retiring,
+    ];
+
     /// Whether the seat counts in the set of voters that is left, or that is the only one.
     #[must_use]
     pub const fn votes_in_outgoing(self) -> bool {
@@ -72,18 +84,8 @@ impl Standing {
     }
 
     /// The standing with this number in the encoding.
-    const fn from_number(number: u8) -> Option<Standing> {
-        Some(match number {
-            0 => Standing::Learner,
-            1 => Standing::Voter,
-            2 => Standing::Incoming,
-            3 => Standing::Outgoing,
-            4 => Standing::Demoted,
-            5 => Standing::Joining,
-            6 => Standing::Leaving,
-            7 => Standing::Retiring,
-            _ => return None,
-        })
+    fn from_number(number: u8) -> Option<Standing> {
+        Standing::ALL.into_iter().find(|standing| *standing as u8 == number)
     }
 }
 

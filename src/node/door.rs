@@ -4,9 +4,12 @@
 //! doesn't know of. What is refused is what could break a promise: another cluster, another
 //! addressee, an earlier start, a copy that runs twice, a disk that was lost or put back.
 
+mod level;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use self::level::Level;
 use super::forming::may_be_undecided;
 use crate::kv::FEATURE_LEVEL;
 use crate::model::{
@@ -82,49 +85,6 @@ pub(crate) enum Footing {
     /// At least one of them is of no cluster, or of another one that nothing binds it to: only
     /// founding entries are spoken of.
     Founders,
-}
-
-/// What was told of a member's log, and under which boot.
-#[derive(Clone, Copy, Default, Debug)]
-struct Level {
-    /// The latest term in which it acknowledged anything.
-    term: Term,
-    /// What it acknowledged in that term.
-    matched: Index,
-    /// What it acknowledged and a leader of the same term had committed, in any term: that is
-    /// never lawfully lost.
-    floor: Index,
-    boot: Boot,
-}
-
-impl Level {
-    /// Whether the member still has this.
-    fn judge(&self, member: Member, party: &Party) -> Result<(), Refused> {
-        let last = party.last.index;
-        let lost = if party.boot < self.boot {
-            Some(format!("it was started {} times, and says {}", self.boot, party.boot))
-        } else if self.matched == Index::ZERO {
-            None
-        } else if party.term < self.term {
-            Some(format!("it was in term {}, and says {}", self.term, party.term))
-        } else if party.term == self.term && last < self.matched {
-            Some(format!("it held entry {} durably, and its log ends at {last}", self.matched))
-        } else if last < self.floor {
-            Some(format!(
-                "it held entry {}, which is committed, and its log ends at {last}",
-                self.floor
-            ))
-        } else {
-            None
-        };
-        let Some(lost) = lost else { return Ok(()) };
-        let text = format!(
-            "node {} has lost durable state: {lost}. An older copy of its directory was put \
-             back. Stop it and put the latest one back, if there is one",
-            member.id
-        );
-        Err(refuse(HelloRefusal::REGRESSED, text))
-    }
 }
 
 /// The latest start that was heard of a node.

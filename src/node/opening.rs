@@ -14,7 +14,8 @@ use crate::model::{
 use crate::raft::Restored;
 use crate::storage::{
     Directory, Disk, ErrorClass, FileReport, FileWork, FileWorker, LoadedSnapshot, MemoryDisk,
-    OpenOptions, Opened, RealDisk, Recovered, RecoveryReport, StorageError, SyncMode, Unformed,
+    OpenOptions, Opened, RealDisk, Recovered, RecoveryReport, SnapshotSink, StorageError, SyncMode,
+    Unformed,
 };
 use crate::wire::{FoundingOffer, KeptSnapshot};
 
@@ -73,7 +74,8 @@ pub(crate) fn open(config: &Config, node: &Node, random: (u128, u64)) -> Result<
     let begun = Instant::now();
     let (opened, directory) = match config.cluster.storage_class {
         StorageClass::File => {
-            (open_on(RealDisk, config, node, random), Some(config.data_directory(node)))
+            let opened = open_into(RealDisk, config, node, random, Loading::sink_beside);
+            (opened, Some(config.data_directory(node)))
         }
         StorageClass::Memory => (open_on(MemoryDisk::default(), config, node, random), None),
     };
@@ -82,12 +84,23 @@ pub(crate) fn open(config: &Config, node: &Node, random: (u128, u64)) -> Result<
     Ok(Opening { store, directory, recovery, took: begun.elapsed() })
 }
 
-/// Opens the directory of `node` on this disk.
+/// Opens the directory of `node` on this disk, without any thread.
 pub fn open_on<D: Disk>(
     disk: D,
     config: &Config,
     node: &Node,
     random: (u128, u64),
+) -> Result<(Store, RecoveryReport), Exit> {
+    open_into(disk, config, node, random, Loading::sink)
+}
+
+/// Opens the directory of `node` on this disk. `sink` makes what a snapshot is loaded into.
+fn open_into<D: Disk>(
+    disk: D,
+    config: &Config,
+    node: &Node,
+    random: (u128, u64),
+    mut sink: fn() -> Box<dyn SnapshotSink>,
 ) -> Result<(Store, RecoveryReport), Exit> {
     let options = OpenOptions {
         node: node.id,
@@ -100,8 +113,7 @@ pub fn open_on<D: Disk>(
         },
         min_free_bytes: config.storage.min_free_space,
     };
-    let mut sinks = Loading::sink;
-    let opened = Directory::open(disk, &config.data_directory(node), options, &mut sinks);
+    let opened = Directory::open(disk, &config.data_directory(node), options, &mut sink);
     let (store, report) = match opened.map_err(exit_of)? {
         Opened::Unformed(unformed) => {
             let report = unformed.report().clone();

@@ -6,7 +6,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-impl<V: Clone> Tree<u32, V> {
+impl Value for u32 {}
+
+impl Value for usize {}
+
+impl<V: Value> Tree<u32, V> {
     /// Holds what every tree must be, and gives how full its leaves are.
     fn check(&self) -> f64 {
         let mut leaves = 0;
@@ -19,7 +23,7 @@ impl<V: Clone> Tree<u32, V> {
     }
 }
 
-impl<V: Clone> Node<u32, V> {
+impl<V: Value> Node<u32, V> {
     /// Gives the node's height.
     fn check(&self, low: Option<u32>, high: Option<u32>, leaves: &mut usize) -> usize {
         assert!(self.len() > 0);

@@ -3,7 +3,7 @@
 use log::{error, info, warn};
 
 use super::Journal;
-use crate::model::{SnapshotId, Time};
+use crate::model::Time;
 use crate::node::driver::Notice;
 use crate::raft::Event;
 
@@ -58,10 +58,20 @@ impl Journal {
     pub(super) fn snapshot_event(&self, event: &Event) {
         match event {
             Event::Sending { to, snapshot, has, what } => {
-                self.snapshot("snapshot_sending", to.id.number(), snapshot, *has, what);
+                let (index, size) = (snapshot.last.index.0, snapshot.bytes);
+                info!(
+                    term = self.term.0, role = self.role, to = to.id.number(), index = index,
+                    bytes = size, has = *has, what = *what;
+                    "snapshot_sending"
+                );
             }
             Event::Receiving { snapshot, has, what } => {
-                self.snapshot("snapshot_receiving", 0, snapshot, *has, what);
+                let (index, size) = (snapshot.last.index.0, snapshot.bytes);
+                info!(
+                    term = self.term.0, role = self.role, index = index, bytes = size, has = *has,
+                    what = *what;
+                    "snapshot_receiving"
+                );
             }
             Event::Installed { snapshot, applied_before } => {
                 let (index, size) = (snapshot.last.index.0, snapshot.bytes);
@@ -80,15 +90,5 @@ impl Journal {
             }
             _ => {}
         }
-    }
-
-    /// A snapshot is on its way from or to another member; `to`: 0 for one that comes here.
-    fn snapshot(&self, word: &str, to: u16, snapshot: &SnapshotId, has: u64, what: &str) {
-        let (index, size) = (snapshot.last.index.0, snapshot.bytes);
-        info!(
-            term = self.term.0, role = self.role, to = to, index = index, bytes = size, has = has,
-            what = what;
-            "{word}"
-        );
     }
 }

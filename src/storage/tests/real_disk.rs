@@ -113,12 +113,17 @@ fn what_is_stored_through_a_mapping_or_a_write_is_read_back_past_the_cache() {
     region.sync(700, 40_310).unwrap();
     for access in [Access::Read, Access::ReadDevice] {
         let mut bytes = vec![0; 41_000];
-        RealDisk.open(&path, access).unwrap().read_at(600, &mut bytes).unwrap();
+        let file = RealDisk.open(&path, access).unwrap();
+        file.read_at(600, &mut bytes).unwrap();
         let mut expected = vec![0; 41_000];
         expected[100..200].fill(7);
         expected[400..40_400].fill(8);
         expected[40_400..40_410].fill(9);
         assert!(bytes == expected, "{access:?}");
+        let mut bytes = [1; 20];
+        file.read_at(40_995, &mut bytes).unwrap();
+        let expected = [[8; 5].as_slice(), &[9; 10], &[0; 5]].concat();
+        assert_eq!(bytes, *expected, "shorter, and elsewhere, {access:?}");
     }
     let end = RealDisk.open(&path, Access::ReadDevice).unwrap().read_at(65_530, &mut [0; 10]);
     assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);

@@ -100,14 +100,8 @@ impl From<&Seat> for SeatObject {
 
 impl SeatObject {
     fn seat(&self) -> Option<Seat> {
-        let all = [
-            Standing::Learner,
-            Standing::Voter,
-            Standing::Incoming,
-            Standing::Outgoing,
-            Standing::Demoted,
-        ];
-        let standing = all.into_iter().find(|one| standing_name(*one) == self.standing)?;
+        let mut all = Standing::ALL.into_iter();
+        let standing = all.find(|one| standing_name(*one) == self.standing)?;
         let incarnation = match &self.incarnation {
             Some(text) => Some(incarnation(text)?),
             None => None,
