@@ -90,6 +90,7 @@ fn start(data: &Path) -> Duration {
             config_path: PathBuf::from("raft.ini"),
             overrides: Overrides::default(),
             form: false,
+            restore: None,
             no_repair: false,
             terminal: false,
             banner: Box::new(move |_| started.send(begun.elapsed()).expect("it is waited for")),

@@ -63,6 +63,11 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) form: bool,
 
+    /// Form a new cluster that begins with the state in FILE, which raft-ctl snapshot save has
+    /// written: the same on every node of the file, each with an empty directory
+    #[arg(long, value_name = "FILE", conflicts_with = "form")]
+    pub(crate) restore: Option<PathBuf>,
+
     /// Refuse to start over a damaged log; so far, a node does so in any case
     #[arg(long)]
     pub(crate) no_repair: bool,
@@ -128,6 +133,7 @@ mod tests {
             &["raft", "--check-config", "--data", "elsewhere"],
             &["raft", "-c", "raft.ini"],
             &["raft", "-n", "1", "--log", "loud"],
+            &["raft", "-n", "1", "--restore", "raft.snap", "--form"],
         ] {
             let refused = Arguments::try_parse_from(flags).expect_err("a wrong command line");
             assert_eq!(refused.exit_code(), 2, "{flags:?}");

@@ -112,6 +112,7 @@ mod tests {
             config_path: PathBuf::from("raft.ini"),
             overrides,
             form: false,
+            restore: None,
             no_repair: false,
             terminal: false,
             banner: Box::new(|_| ()),

@@ -26,6 +26,8 @@ pub struct Start {
     pub overrides: Overrides,
     /// Whether a quorum of empty nodes is enough to form a cluster.
     pub form: bool,
+    /// The file of a snapshot, with whose state a new cluster is to begin.
+    pub restore: Option<PathBuf>,
     /// Whether a damaged log ends the start, even if the other nodes could repair it.
     pub no_repair: bool,
     /// Whether a person watches: a stopping node then says so in capitals.
@@ -108,7 +110,8 @@ fn prepare(start: Start) -> Result<EventLoop, Exit> {
 }
 
 fn open_directory(start: &Start, node: &Node) -> Result<Opening, Exit> {
-    let opening = open(&start.config, node, (rand::random(), rand::random()))?;
+    let random = (rand::random(), rand::random());
+    let opening = open(&start.config, node, random, start.restore.as_deref())?;
     let is_fixed = start.config.cluster.cluster_id.is_some();
     match &opening.store {
         Store::Unformed(_) if start.form && is_fixed => {

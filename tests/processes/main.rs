@@ -12,6 +12,7 @@ mod leader;
 mod limits;
 mod original;
 mod reload;
+mod restore;
 mod room;
 mod snapshots;
 mod supervisor;

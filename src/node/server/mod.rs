@@ -37,6 +37,7 @@ use super::journal::Journal;
 use super::links::Links;
 use super::opening::Store;
 use super::outside::{Outside, Readiness, Report};
+use super::restoring::Restores;
 use crate::config::{Config, Node, Role, StorageClass};
 use crate::kv::Settings;
 use crate::model::{NodeId, StartNumber, Time};
@@ -143,9 +144,11 @@ impl<O: Outside> Server<O> {
     /// The node `me` of the configuration, with the directory that was opened for it. With
     /// `form`, a quorum of empty nodes is enough to form a cluster.
     pub fn new(mut outside: O, config: Config, me: NodeId, store: &Store, form: bool) -> Server<O> {
-        let (member, boot) = match store {
-            Store::Unformed(unfounded) => (unfounded.member, unfounded.boot),
-            Store::Formed(formed) => (formed.member, formed.restored.boot),
+        let (member, boot, restores) = match store {
+            Store::Unformed(unfounded) => {
+                (unfounded.member, unfounded.boot, unfounded.restores.as_ref())
+            }
+            Store::Formed(formed) => (formed.member, formed.restored.boot, None),
         };
         let own = config.node_by_id(me);
         let door = Door::new(Myself {
@@ -154,12 +157,13 @@ impl<O: Outside> Server<O> {
             start: StartNumber(outside.random() as u64),
             cluster_name: config.cluster.name.clone(),
             nodes_hash: config.nodes_hash(),
+            restores: restores.map(|restores| restores.id),
             address: own.map(|node| node.address().to_string()).unwrap_or_default(),
         });
         let calls = Calls::new(outside.random() as u64);
         Server {
             now: Time::ZERO,
-            plan: plan(&config, form),
+            plan: plan(&config, form, restores),
             me,
             door,
             calls,
@@ -369,7 +373,7 @@ impl<O: Outside> Server<O> {
     }
 }
 
-fn plan(config: &Config, form: bool) -> Plan {
+fn plan(config: &Config, form: bool, restores: Option<&Restores>) -> Plan {
     let founder = |node: &Node| Founder {
         id: node.id,
         address: node.address().to_string(),
@@ -381,8 +385,12 @@ fn plan(config: &Config, form: bool) -> Plan {
         cluster_name: config.cluster.name.clone(),
         cluster: config.cluster.cluster_id,
         founders,
+        // Of two foundings that nothing followed one gives way, and a state isn't given up.
         quorum_is_enough: config.cluster.cluster_id.is_none()
+            && restores.is_none()
             && (form || config.cluster.storage_class == StorageClass::Memory),
-        settings: Settings::default().encode(),
+        settings: restores
+            .map_or_else(|| Settings::default().encode(), |restores| restores.settings.clone()),
+        restores: restores.map(|restores| restores.id),
     }
 }

@@ -50,7 +50,7 @@ impl World {
         let draws = (u128::from(random.next()) << 64 | u128::from(random.next()), random.next());
         let node = host.config.node_by_id(host.id).cloned().expect("the file names it");
         host.disk.begin(now);
-        let opened = open_on(host.disk.disk(), &host.config, &node, draws);
+        let opened = open_on(host.disk.disk(), &host.config, &node, draws, None);
         let at = host.disk.end(now);
         self.note(Some(machine), || "starts".to_owned());
         let (store, report) = match opened {
