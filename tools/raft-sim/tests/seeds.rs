@@ -54,6 +54,14 @@ const REGRESSIONS: &[(u64, u64, &[Fault], &str)] = &[
         "a write that was to replace entries failed late and was on the disk all the same, and \
          those that it had replaced were missed (by the simulator)",
     ),
+    (
+        4945,
+        5,
+        &Fault::ALL,
+        "a founder that had crashed before it stored the founding entry came back when the others \
+         had let that entry go, and was never given it",
+    ),
+    (8941, 18, &Fault::ALL, "the same, and without that founder the others were no majority"),
 ];
 
 /// The worlds of a test are short.

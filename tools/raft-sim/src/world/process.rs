@@ -30,7 +30,7 @@ pub(crate) enum Death {
 impl World {
     /// Starts the process of a machine: it reads its disk first.
     pub(super) fn start(&mut self, machine: usize) {
-        if self.hosts[machine].state != State::Off {
+        if self.hosts[machine].state != State::Off || self.is_late(machine) {
             return;
         }
         let now = self.now;
@@ -301,6 +301,7 @@ impl World {
         if let Err(text) = result {
             self.found(format!("node {}: {text}", machine + 1));
         }
+        self.look_for_latecomer();
     }
 
     /// A process has ended by itself.
