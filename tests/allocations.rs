@@ -102,6 +102,7 @@ impl Node {
         let parts = Parts {
             about,
             limits: Limits { max_value_bytes: 64 << 10, request_timeout: Duration::from_secs(10) },
+            founding: recovered.founding.clone(),
             raft: Raft::new(config(), restored(&recovered), Time::ZERO, 1),
             machine: Machine::new(),
             max_batch_bytes: 1 << 20,

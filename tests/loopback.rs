@@ -103,6 +103,7 @@ fn hello() -> Hello {
             nodes_hash: 0,
             cluster_name: "raft".to_owned(),
             address: String::new(),
+            restores: None,
         },
         to: Addressed::default(),
         purpose: Purpose::Client,

@@ -135,6 +135,7 @@ fn parts(recovered: &Recovered<RealDisk>) -> Parts {
     Parts {
         about,
         limits: Limits { max_value_bytes: 1 << 20, request_timeout: Duration::from_secs(3600) },
+        founding: recovered.founding.clone(),
         raft: Raft::new(config(), restored(recovered), Time::ZERO, 1),
         machine: Machine::new(),
         max_batch_bytes: 4 << 20,

@@ -66,8 +66,13 @@ pub(crate) struct Arguments {
 
     /// Wait, with an empty directory, until a cluster takes the node in (raft-ctl members add), and
     /// never form one; the cluster is found through the nodes of the file and through this address
-    #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, requires = "node", conflicts_with = "form")]
+    #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, requires = "node", conflicts_with_all = ["form", "restore"])]
     pub(crate) join: Option<Option<Address>>,
+
+    /// Form a new cluster that begins with the state in FILE, which raft-ctl snapshot save has
+    /// written: the same on every node of the file, each with an empty directory
+    #[arg(long, value_name = "FILE", conflicts_with = "form")]
+    pub(crate) restore: Option<PathBuf>,
 
     /// Refuse to start over a damaged log; so far, a node does so in any case
     #[arg(long)]
@@ -143,6 +148,7 @@ mod tests {
             &["raft", "--check-config", "--data", "elsewhere"],
             &["raft", "-c", "raft.ini"],
             &["raft", "-n", "1", "--log", "loud"],
+            &["raft", "-n", "1", "--restore", "raft.snap", "--form"],
         ] {
             let refused = Arguments::try_parse_from(flags).expect_err("a wrong command line");
             assert_eq!(refused.exit_code(), 2, "{flags:?}");

@@ -112,6 +112,7 @@ mod tests {
             config_path: PathBuf::from("raft.ini"),
             overrides,
             begin: raft_node::node::Begin::Together,
+            restore: None,
             no_repair: false,
             terminal: false,
             banner: Box::new(|_| ()),

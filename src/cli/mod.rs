@@ -100,6 +100,7 @@ fn run_node(arguments: &Arguments, config: &Config, node: &Node) -> u8 {
             config_path: arguments.config_path(),
             overrides: arguments.overrides(),
             begin: arguments.begin(),
+            restore: arguments.restore.clone(),
             no_repair: arguments.no_repair,
             terminal: terminal::is_attached(),
             banner: Box::new(|_| ()),

@@ -43,6 +43,7 @@ impl Greeting {
                 nodes_hash: 0,
                 cluster_name: self.cluster.clone(),
                 address: String::new(),
+                restores: None,
             },
             to: Addressed { id: node, incarnation: None },
             purpose: Purpose::Client,

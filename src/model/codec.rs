@@ -53,6 +53,20 @@ pub enum Malformed {
     },
 }
 
+impl Malformed {
+    /// The same error, with its offset counted from `by` bytes further ahead.
+    #[must_use]
+    pub const fn shifted(mut self, by: usize) -> Malformed {
+        match &mut self {
+            Malformed::Short { offset, .. }
+            | Malformed::TooLarge { offset, .. }
+            | Malformed::Invalid { offset, .. }
+            | Malformed::Trailing { offset, .. } => *offset += by,
+        }
+        self
+    }
+}
+
 /// Reads fields from a slice, in order. Reading past the end is an error, never a panic.
 ///
 /// ```

@@ -25,7 +25,7 @@ pub use configuration::{Configuration, MAX_ADDRESS_BYTES, MAX_REMOVED, MAX_SEATS
 pub use entry::{
     ENTRY_FORMAT, ENTRY_HEADER_BYTES, EntryError, EntryHeader, EntryKind, EntryRef, MAX_ENTRY_BYTES,
 };
-pub use founding::Founding;
+pub use founding::{Founding, FoundingEntry};
 pub use hash::Hash128;
 pub use ids::{
     Boot, ClusterId, Epoch, Incarnation, Index, LogId, Member, NodeId, Round, StartNumber, Term,

@@ -13,8 +13,8 @@ use self::level::Level;
 use super::forming::may_be_undecided;
 use crate::kv::FEATURE_LEVEL;
 use crate::model::{
-    Boot, ClusterId, Configuration, Epoch, Index, LogId, Member, NodeId, PeerLevel, StartNumber,
-    Term, Time,
+    Boot, ClusterId, Configuration, Epoch, Index, LogId, Member, NodeId, PeerLevel, SnapshotId,
+    StartNumber, Term, Time,
 };
 use crate::wire::{
     Addressed, Authentication, Hello, HelloAnswer, HelloRefusal, PROTOCOL, Party, Purpose, Verdict,
@@ -42,6 +42,8 @@ pub(crate) struct Myself {
     pub(crate) start: StartNumber,
     pub(crate) cluster_name: String,
     pub(crate) nodes_hash: u64,
+    /// The snapshot with whose state the cluster is to begin that this node forms.
+    pub(crate) restores: Option<SnapshotId>,
     /// Where it is reached, as `host:port`.
     pub(crate) address: String,
     /// Whether the cluster keeps nothing over a restart. Then whoever comes back in another life
@@ -283,6 +285,7 @@ impl Door {
             nodes_hash: self.me.nodes_hash,
             cluster_name: self.me.cluster_name.clone(),
             address: self.me.address.clone(),
+            restores: self.me.restores.filter(|_| cluster.is_none()),
         }
     }
 
@@ -377,13 +380,8 @@ impl Door {
         standpoint: &Standpoint<'_>,
     ) -> Result<Footing, Refused> {
         let (Some((cluster, epoch)), Some(theirs)) = (standpoint.cluster, party.cluster) else {
-            if standpoint.cluster.is_none()
-                && party.cluster.is_none()
-                && party.nodes_hash != self.me.nodes_hash
-            {
-                let text = "the cluster hasn't formed, and the two files list other nodes, \
-                            addresses or roles: they must be the same on all nodes";
-                return Err(refuse(HelloRefusal::WRONG_NODES, text.to_owned()));
+            if standpoint.cluster.is_none() && party.cluster.is_none() {
+                self.judge_plan(party)?;
             }
             return Ok(Footing::Founders);
         };
@@ -453,6 +451,30 @@ impl Door {
             return Err(Refused { code: HelloRefusal::REMOVED, index, text });
         }
         Ok(())
+    }
+
+    /// Whether two nodes that are to form a cluster want to form the same one.
+    fn judge_plan(&self, party: &Party) -> Result<(), Refused> {
+        if party.nodes_hash != self.me.nodes_hash {
+            let text = "the cluster hasn't formed, and the two files list other nodes, addresses \
+                        or roles: they must be the same on all nodes";
+            return Err(refuse(HelloRefusal::WRONG_NODES, text.to_owned()));
+        }
+        if party.restores == self.me.restores {
+            return Ok(());
+        }
+        let show = |restores: Option<SnapshotId>| match restores {
+            Some(id) => format!("restores the snapshot up to {id}, hash {:032x}", id.hash),
+            None => "restores none".to_owned(),
+        };
+        let text = format!(
+            "the cluster hasn't formed; node {} {}, and the other one {}: start all nodes with \
+             --restore and the same file, or all without",
+            self.me.member.id,
+            show(self.me.restores),
+            show(party.restores)
+        );
+        Err(refuse(HelloRefusal::WRONG_SNAPSHOT, text))
     }
 
     /// Whether the member still has what it was known to have.

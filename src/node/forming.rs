@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use crate::config::Address;
 use crate::model::{
-    Batch, BatchBuilder, ClusterId, Configuration, EntryHeader, EntryKind, Epoch, Founding,
-    Incarnation, Index, LogId, LogTime, Member, NodeId, Seat, Standing, Term, Time,
+    ClusterId, Configuration, Epoch, Founding, FoundingEntry, Incarnation, LogId, LogTime, Member,
+    NodeId, Seat, SnapshotId, Standing, Term, Time,
 };
-use crate::wire::{Awaited, FoundingOffer};
+use crate::wire::Awaited;
 
 /// Where a quorum is enough: how long nobody else has come before it founds. Nodes that are
 /// started together shall all be in it.
@@ -60,6 +60,8 @@ pub(crate) struct Plan {
     pub(crate) joins: bool,
     /// The state machine's first settings.
     pub(crate) settings: Vec<u8>,
+    /// The snapshot with whose state the cluster is to begin.
+    pub(crate) restores: Option<SnapshotId>,
 }
 
 /// What is known of a node that is there.
@@ -106,7 +108,7 @@ impl Forming {
 
     /// The first entry, if this node is to make it now. `random` is what the cluster's id is made
     /// from, `wall` is the present wall time.
-    pub(crate) fn found(&self, now: Time, wall: LogTime, random: u128) -> Option<FoundingOffer> {
+    pub(crate) fn found(&self, now: Time, wall: LogTime, random: u128) -> Option<FoundingEntry> {
         if !self.may_found(now) {
             return None;
         }
@@ -118,8 +120,9 @@ impl Forming {
             name: self.plan.cluster_name.clone(),
             configuration: Configuration::new(self.seats()),
             settings: self.plan.settings.clone(),
+            restored: self.plan.restores,
         };
-        Some(encode(&founding, wall))
+        Some(FoundingEntry::make(founding, wall))
     }
 
     /// When [`Forming::found`] may give something without anybody coming or going.
@@ -159,8 +162,13 @@ impl Forming {
     ///
     /// It may have no seat in the founding: who offers it has let this node in, and so has a seat
     /// for it in the configuration that is in force there by now.
-    pub(crate) fn accepts(&self, offer: &FoundingOffer) -> Result<(), String> {
-        is_meant(&self.plan, &offer.founding)
+    pub(crate) fn accepts(&self, founding: &Founding) -> Result<(), String> {
+        let is_founder = founding.configuration.seat(self.me).is_some();
+        is_meant(&self.plan, founding)?;
+        match is_founder && founding.restored != self.plan.restores {
+            true => Err(unlike(founding.restored, self.plan.restores)),
+            false => Ok(()),
+        }
     }
 
     /// Whether this node never founds a cluster.
@@ -183,7 +191,9 @@ impl Forming {
     fn needs_form(&self) -> bool {
         let nobody_has_formed = self.present.values().all(|present| !present.has_formed);
         let is_one_missing = self.present.len() + 1 < self.plan.founders.len();
+        // All are needed for a state to begin with.
         !self.plan.joins
+            && self.plan.restores.is_none()
             && nobody_has_formed
             && is_one_missing
             && self.has_quorum()
@@ -238,6 +248,9 @@ fn is_meant(plan: &Plan, founding: &Founding) -> Result<(), String> {
 /// Whether `me` is one of the founders of the cluster that `founding` begins.
 pub(crate) fn is_founder(me: Member, plan: &Plan, founding: &Founding) -> Result<(), String> {
     is_meant(plan, founding)?;
+    if founding.restored != plan.restores {
+        return Err(unlike(founding.restored, plan.restores));
+    }
     let seats = || founding.configuration.seats().iter().filter(|seat| seat.id == me.id);
     if seats().any(|seat| seat.incarnation.is_none_or(|life| life == me.incarnation)) {
         return Ok(());
@@ -246,6 +259,30 @@ pub(crate) fn is_founder(me: Member, plan: &Plan, founding: &Founding) -> Result
         Some(_) => format!("node {} is a member of the offered cluster in another life", me.id),
         None => format!("node {} is no member of the offered cluster", me.id),
     })
+}
+
+/// Why a founder takes part only with the state that the cluster begins with: of founders without
+/// it a majority could lead an empty cluster.
+fn unlike(founding: Option<SnapshotId>, own: Option<SnapshotId>) -> String {
+    match (founding, own) {
+        (Some(restored), None) => format!(
+            "the cluster was restored from the snapshot up to {restored}: start this node with \
+             --restore and the same file"
+        ),
+        (None, Some(_)) => "the cluster is there already, and wasn't restored from a snapshot: \
+                            --restore makes a new cluster. Start this node without it, or stop \
+                            the others and give all of them empty directories"
+            .to_owned(),
+        (restored, own) => {
+            let show = |id: Option<SnapshotId>| id.map_or("none".to_owned(), |id| id.to_string());
+            format!(
+                "the cluster was restored from the snapshot up to {}, this node has the one up to \
+                 {}: give all nodes the same file",
+                show(restored),
+                show(own)
+            )
+        }
+    }
 }
 
 /// A founding entry as a node holds it.
@@ -269,6 +306,11 @@ impl Claim<'_> {
             let seats = claim.founding.configuration.seats().iter();
             seats.filter(|seat| seat.standing.votes()).map(|seat| seat.id).collect()
         };
+        // All nodes were there for one that restores, with the state that it begins with.
+        let is_restored = |claim: &Claim<'_>| claim.founding.restored.is_some();
+        if is_restored(self) || is_restored(other) {
+            return false;
+        }
         // Of the majorities of other sets of voters two may have nobody in common.
         self.founding.cluster != other.founding.cluster
             && voters(self) == voters(other)
@@ -280,17 +322,6 @@ impl Claim<'_> {
 /// founding entry, each entry would then be of a term of its own.
 pub(crate) const fn may_be_undecided(last: LogId) -> bool {
     last.index.0 <= last.term.0.saturating_add(1)
-}
-
-/// The members before the first entry that could change them, from the founding entry alone.
-pub(crate) fn encode(founding: &Founding, time: LogTime) -> FoundingOffer {
-    let mut payload = Vec::new();
-    founding.encode(&mut payload);
-    let id = LogId::new(Term::ZERO, Index(1));
-    let mut builder = BatchBuilder::default();
-    builder.push(EntryHeader { kind: EntryKind::FOUNDING, id, time }, &payload);
-    let batch: Batch = builder.take().expect("an entry was pushed");
-    FoundingOffer::new(batch).expect("what was just encoded is a founding entry")
 }
 
 #[cfg(test)]

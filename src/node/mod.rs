@@ -16,6 +16,7 @@ mod links;
 mod opening;
 mod outbound;
 mod outside;
+mod restoring;
 mod server;
 mod sockets;
 mod start;

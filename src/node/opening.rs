@@ -1,23 +1,23 @@
 //! Opening the data directory, on whatever kind of disk it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::Exit;
 use super::content::{Loading, check_end};
 use super::outside::Workers;
+use super::restoring::{Backup, Restores};
 use crate::config::{Config, Node, StorageClass, SyncPolicy};
 use crate::kv::Machine;
 use crate::model::{
-    Batch, Boot, ClusterId, Epoch, Incarnation, LogId, LogTime, Member, SnapshotId,
+    Boot, ClusterId, Epoch, FoundingEntry, Incarnation, LogTime, Member, SnapshotId,
 };
 use crate::raft::Restored;
 use crate::storage::{
-    Directory, Disk, ErrorClass, FileReport, FileWork, FileWorker, LoadedSnapshot, MemoryDisk,
-    OpenOptions, Opened, RealDisk, Recovered, RecoveryReport, SnapshotSink, StorageError, SyncMode,
-    Unformed,
+    Beginning, Directory, Disk, ErrorClass, LoadedSnapshot, MemoryDisk, OpenOptions, Opened,
+    RealDisk, Recovered, RecoveryReport, SnapshotSink, StorageError, SyncMode, Unformed,
 };
-use crate::wire::{FoundingOffer, KeptSnapshot};
+use crate::wire::KeptSnapshot;
 
 /// A directory that is open.
 pub enum Store {
@@ -28,18 +28,21 @@ pub enum Store {
 }
 
 /// Stores the first entry of a log.
-type Found = dyn FnOnce(&Batch) -> Result<Formed, StorageError>;
+type Found = dyn FnOnce(&FoundingEntry) -> Result<Formed, StorageError>;
 
 /// A directory without a log, and how it gets one.
 pub struct Unfounded {
     pub(crate) member: Member,
     pub(crate) boot: Boot,
+    /// The state that the cluster is to begin with.
+    pub(crate) restores: Option<Restores>,
     found: Box<Found>,
 }
 
 impl Unfounded {
-    /// Makes `founding` the durable beginning of the log.
-    pub(crate) fn found(self, founding: &Batch) -> Result<Formed, StorageError> {
+    /// Makes `founding` the durable beginning of the log, with the state that the cluster is to
+    /// begin with.
+    pub(crate) fn found(self, founding: &FoundingEntry) -> Result<Formed, StorageError> {
         (self.found)(founding)
     }
 }
@@ -56,8 +59,8 @@ pub struct Formed {
     pub(crate) snapshots: Vec<KeptSnapshot>,
     pub(crate) log_bytes: u64,
     pub(crate) segments: usize,
-    /// The first entry, for those who haven't got it yet; `None` where the log no longer has it.
-    pub(crate) founding: Option<FoundingOffer>,
+    /// The cluster's first entry, for those who haven't got it yet.
+    pub(crate) founding: FoundingEntry,
     pub(crate) workers: Workers,
 }
 
@@ -69,29 +72,45 @@ pub(crate) struct Opening {
     pub(crate) took: Duration,
 }
 
-/// Opens the directory of `node`. `random` is what a new incarnation and the salts are made from.
-pub(crate) fn open(config: &Config, node: &Node, random: (u128, u64)) -> Result<Opening, Exit> {
+/// What can't be restored into memory.
+const NOTHING_IS_KEPT: &str = "InMemoryStorage keeps nothing, so a cluster can't begin with a \
+                               snapshot in it; nothing was started: take --restore or StorageClass \
+                               out, or put the keys in with `raft-ctl import`";
+
+/// Opens the directory of `node`. `random` is what a new incarnation and the salts are made from,
+/// `restore` the file of a snapshot that a new cluster is to begin with.
+pub(crate) fn open(
+    config: &Config,
+    node: &Node,
+    random: (u128, u64),
+    restore: Option<&Path>,
+) -> Result<Opening, Exit> {
     let begun = Instant::now();
     let (opened, directory) = match config.cluster.storage_class {
         StorageClass::File => {
-            let opened = open_into(RealDisk, config, node, random, Loading::sink_beside);
+            let opened = open_into(RealDisk, config, node, random, restore, Loading::sink_beside);
             (opened, Some(config.data_directory(node)))
         }
-        StorageClass::Memory => (open_on(MemoryDisk::default(), config, node, random), None),
+        StorageClass::Memory if restore.is_some() => {
+            return Err(Exit::Configuration(NOTHING_IS_KEPT.to_owned()));
+        }
+        StorageClass::Memory => (open_on(MemoryDisk::default(), config, node, random, None), None),
     };
     let (store, report) = opened?;
     let recovery = describe(&report, directory.is_none());
     Ok(Opening { store, directory, recovery, took: begun.elapsed() })
 }
 
-/// Opens the directory of `node` on this disk, without any thread.
+/// Opens the directory of `node` on this disk, where the file to restore lies as well, without any
+/// thread.
 pub fn open_on<D: Disk>(
     disk: D,
     config: &Config,
     node: &Node,
     random: (u128, u64),
+    restore: Option<&Path>,
 ) -> Result<(Store, RecoveryReport), Exit> {
-    open_into(disk, config, node, random, Loading::sink)
+    open_into(disk, config, node, random, restore, Loading::sink)
 }
 
 /// Opens the directory of `node` on this disk. `sink` makes what a snapshot is loaded into.
@@ -100,8 +119,10 @@ fn open_into<D: Disk>(
     config: &Config,
     node: &Node,
     random: (u128, u64),
+    restore: Option<&Path>,
     mut sink: fn() -> Box<dyn SnapshotSink>,
 ) -> Result<(Store, RecoveryReport), Exit> {
+    let backup = restore.map(|path| Backup::open(&disk, path)).transpose()?;
     let options = OpenOptions {
         node: node.id,
         incarnation: Incarnation(random.0.max(1)),
@@ -113,15 +134,28 @@ fn open_into<D: Disk>(
         },
         min_free_bytes: config.storage.min_free_space,
     };
-    let opened = Directory::open(disk, &config.data_directory(node), options, &mut sink);
+    let directory = config.data_directory(node);
+    let opened = Directory::open(disk, &directory, options, &mut sink);
     let (store, report) = match opened.map_err(exit_of)? {
         Opened::Unformed(unformed) => {
-            let report = unformed.report().clone();
-            (Store::Unformed(unfounded(unformed)), report)
+            let mut report = unformed.report().clone();
+            let loaded = backup.map(|backup| backup.load(config.cluster.cluster_id));
+            let (restores, beginning) = match loaded.transpose()? {
+                Some((restores, beginning, about)) => {
+                    report.notes.push(about);
+                    (Some(restores), Some(beginning))
+                }
+                None => (None, None),
+            };
+            (Store::Unformed(unfounded(unformed, restores, beginning)), report)
         }
         Opened::Formed(recovered) => {
-            let report = recovered.report.clone();
-            (Store::Formed(Box::new(formed(*recovered).map_err(exit_of)?)), report)
+            let mut report = recovered.report.clone();
+            if let Some(backup) = backup {
+                backup.check_done(&directory, &recovered.founding)?;
+                report.notes.push(DONE.to_owned());
+            }
+            (Store::Formed(Box::new(formed(*recovered))), report)
         }
     };
     if let (Store::Formed(formed), Some(wanted)) = (&store, config.cluster.cluster_id)
@@ -141,21 +175,36 @@ fn open_into<D: Disk>(
     Ok((store, report))
 }
 
-fn unfounded<D: Disk>(unformed: Box<Unformed<D>>) -> Unfounded {
+/// What a start says that finds everything done.
+const DONE: &str = "this cluster was restored from the file of --restore: the flag has nothing left \
+                    to do here and can be taken out";
+
+fn unfounded<D: Disk>(
+    unformed: Box<Unformed<D>>,
+    restores: Option<Restores>,
+    beginning: Option<Beginning>,
+) -> Unfounded {
     let identity = unformed.identity();
     Unfounded {
         member: Member { id: identity.node, incarnation: identity.incarnation },
         boot: unformed.boot(),
-        found: Box::new(move |founding| unformed.found(founding).and_then(formed)),
+        restores,
+        found: Box::new(move |founding| {
+            let recovered = match beginning {
+                Some(beginning) => unformed.restore(beginning, founding),
+                None => unformed.found(founding),
+            };
+            recovered.map(formed)
+        }),
     }
 }
 
-fn formed<D: Disk>(recovered: Recovered<D>) -> Result<Formed, StorageError> {
+fn formed<D: Disk>(recovered: Recovered<D>) -> Formed {
     let restored = restored(&recovered);
-    let Recovered { identity, mut writer, mut files, snapshot, snapshots, .. } = recovered;
+    let Recovered { identity, founding, mut writer, mut files, snapshot, snapshots, .. } =
+        recovered;
     let (machine, snapshots) = loaded(snapshot, &snapshots, recovered.older_time);
-    let founding = first_entry(&mut files, recovered.base, recovered.epoch)?;
-    Ok(Formed {
+    Formed {
         founding,
         member: Member { id: identity.node, incarnation: identity.incarnation },
         cluster: recovered.cluster,
@@ -169,7 +218,7 @@ fn formed<D: Disk>(recovered: Recovered<D>) -> Result<Formed, StorageError> {
             log: Box::new(move |work| writer.perform(work)),
             files: Box::new(move |work| files.perform(work)),
         },
-    })
+    }
 }
 
 /// The state machine that was loaded, and the snapshots as clients are told of them.
@@ -205,26 +254,6 @@ pub(crate) fn restored<D: Disk>(recovered: &Recovered<D>) -> Restored {
         receiving: recovered.receiving,
         boot: recovered.boot,
     }
-}
-
-/// The entry that founded this epoch. Who took a founding of an earlier one would be a member of
-/// that, so it isn't passed on.
-fn first_entry<D: Disk>(
-    files: &mut FileWorker<D>,
-    base: LogId,
-    epoch: Epoch,
-) -> Result<Option<FoundingOffer>, StorageError> {
-    if base != LogId::ORIGIN {
-        return Ok(None);
-    }
-    let first = base.index.next();
-    let read = FileWork::Read { ticket: 0, first, last: first, max_bytes: 1 };
-    Ok(match files.perform(read)? {
-        FileReport::Entries { batch, .. } => {
-            FoundingOffer::new(batch).ok().filter(|offer| offer.founding.epoch == epoch)
-        }
-        _ => None,
-    })
 }
 
 /// What a person may want to know of the recovery, a line each.

@@ -27,6 +27,8 @@ pub struct Start {
     pub overrides: Overrides,
     /// How it begins if its directory is empty.
     pub begin: Begin,
+    /// The file of a snapshot, with whose state a new cluster is to begin.
+    pub restore: Option<PathBuf>,
     /// Whether a damaged log ends the start, even if the other nodes could repair it.
     pub no_repair: bool,
     /// Whether a person watches: a stopping node then says so in capitals.
@@ -109,7 +111,8 @@ fn prepare(start: Start) -> Result<EventLoop, Exit> {
 }
 
 fn open_directory(start: &Start, node: &Node) -> Result<Opening, Exit> {
-    let opening = open(&start.config, node, (rand::random(), rand::random()))?;
+    let random = (rand::random(), rand::random());
+    let opening = open(&start.config, node, random, start.restore.as_deref())?;
     let is_fixed = start.config.cluster.cluster_id.is_some();
     match &opening.store {
         Store::Unformed(_) if start.begin == Begin::Quorum && is_fixed => {

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::model::{
-    Batch, Boot, ClusterId, Configuration, Epoch, HardState, Incarnation, Index, LogId, LogTime,
-    NodeId, SnapshotId, TermRun,
+    Boot, ClusterId, Configuration, Epoch, Founding, FoundingEntry, HardState, Incarnation, Index,
+    LogId, LogTime, NodeId, SnapshotId, TermRun,
 };
 
 use super::block::BLOCK_HEAD_BYTES;
@@ -13,14 +13,14 @@ use super::epoch;
 use super::hard_state::{Floor, HardStateFile};
 use super::identity::{self, Identity};
 use super::log_map::LogMap;
-use super::log_writer::founded;
 use super::open_segment::OpenSegment;
 use super::segment::{BLOCK_ALIGNMENT, SegmentHead, salt};
 use super::shared::Shared;
-use super::snapshot::ReceiptFound;
+use super::snapshot::{self, ReceiptFound};
 use super::start;
 use super::{
-    Disk, EpochBegun, FileWorker, LogWriter, NewEpoch, SnapshotHead, SnapshotSink, StorageError,
+    Disk, EpochBegun, FileWorker, LogWriter, NewEpoch, SnapshotHead, SnapshotSink, SnapshotSource,
+    StorageError,
 };
 
 /// How a directory is opened.
@@ -79,6 +79,8 @@ pub struct Recovered<D: Disk> {
     pub cluster: ClusterId,
     /// Its generation.
     pub epoch: Epoch,
+    /// The cluster's first entry.
+    pub founding: FoundingEntry,
     /// Term and vote.
     pub hard_state: HardState,
     /// The number of this start, already durable.
@@ -112,6 +114,19 @@ pub struct Recovered<D: Disk> {
     pub writer: LogWriter<D>,
     /// The file thread's part.
     pub files: FileWorker<D>,
+}
+
+/// A state that a new cluster begins with.
+#[derive(Debug)]
+pub struct Beginning {
+    /// The last entry whose effects it holds; the log goes on behind it.
+    pub last: LogId,
+    /// The log time of that entry.
+    pub time: LogTime,
+    /// Its bytes, for the snapshot that is made of it.
+    pub source: Box<dyn SnapshotSource>,
+    /// What holds it, full.
+    pub sink: Box<dyn SnapshotSink>,
 }
 
 /// A snapshot that a start has loaded.
@@ -220,45 +235,19 @@ impl<D: Disk> Unformed<D> {
     }
 
     /// Makes `founding` the durable beginning of the log.
-    ///
-    /// # Panics
-    ///
-    /// If it isn't one well-formed founding entry at index 1: it was verified where it came in.
-    pub fn found(self, founding: &Batch) -> Result<Recovered<D>, StorageError> {
-        let Unformed { shared, mut hard_state, report } = self;
-        let (entry, identity) = founded(hard_state.record().identity, founding);
-        let needed = shared.segment_bytes_for((BLOCK_HEAD_BYTES + founding.bytes_len()) as u64);
-        let spare = shared.make_spare(needed)?;
-        let record = hard_state.record();
-        let ordinal = record.floor.ordinal + 1;
-        let head = SegmentHead {
-            identity,
-            ordinal,
-            before: LogId::ORIGIN,
-            salt: salt(shared.seed, record.boot.0, ordinal),
-            file_bytes: spare.bytes,
-            alignment: BLOCK_ALIGNMENT,
-            reset: true,
-        };
-        let (open, block) = OpenSegment::publish(&shared, spare, head, Some(founding))?;
-        hard_state.save(|record| {
-            record.floor = Floor { ordinal, offset: open.end() };
-            record.identity = identity;
-        })?;
-        identity::write(&shared.disk, &shared.layout, &identity)?;
-        let mut map = shared.map();
-        *map = LogMap::new(LogId::ORIGIN);
-        map.add_segment(head);
-        let added = block.is_some_and(|block| map.add_block(&block));
-        assert!(added, "the founding entry follows the origin");
-        drop(map);
-        let last_time = founding.iter().last().map_or(LogTime(0), |last| last.time());
+    pub fn found(mut self, founding: &FoundingEntry) -> Result<Recovered<D>, StorageError> {
+        let open = self.begin_log(LogId::ORIGIN, founding)?;
+        let Unformed { shared, hard_state, report } = self;
         let parts = RecoveredParts {
             shared,
             hard_state,
             open,
-            last_time,
-            configurations: vec![(Index(1), entry.configuration)],
+            founding: founding.clone(),
+            last_time: founding.time(),
+            configurations: vec![(
+                FoundingEntry::ID.index,
+                founding.founding().configuration.clone(),
+            )],
             snapshot: None,
             snapshots: Vec::new(),
             older_time: None,
@@ -267,6 +256,91 @@ impl<D: Disk> Unformed<D> {
         };
         parts.assemble()
     }
+
+    /// Makes a state that this cluster begins with the durable beginning of the directory.
+    ///
+    /// A crash before its snapshot has its name leaves a directory without a log; one behind that
+    /// leaves what the next start makes this out of.
+    pub fn restore(
+        self,
+        beginning: Beginning,
+        founding: &FoundingEntry,
+    ) -> Result<Recovered<D>, StorageError> {
+        let Beginning { last, time, source, sink } = beginning;
+        let Founding { cluster, epoch, configuration, .. } = founding.founding().clone();
+        let configuration = (FoundingEntry::ID.index, configuration);
+        let founding = founding.clone();
+        let head = SnapshotHead { cluster, epoch, last, time, configuration, founding };
+        let id = snapshot::build(&self.shared, head.clone(), source)?;
+        self.go_on_behind(LoadedSnapshot { id, head, sink })
+    }
+
+    /// Begins the log behind a snapshot that is durable, and that the cluster began with.
+    pub(super) fn go_on_behind(
+        mut self,
+        snapshot: LoadedSnapshot,
+    ) -> Result<Recovered<D>, StorageError> {
+        let LoadedSnapshot { id, head, .. } = &snapshot;
+        let (id, founding, last_time) = (*id, head.founding.clone(), head.time);
+        let configurations = vec![head.configuration.clone()];
+        let open = self.begin_log(id.last, &founding)?;
+        let Unformed { shared, hard_state, report } = self;
+        let parts = RecoveredParts {
+            shared,
+            hard_state,
+            open,
+            founding,
+            last_time,
+            configurations,
+            snapshot: Some(snapshot),
+            snapshots: vec![id],
+            older_time: None,
+            receipt: None,
+            report,
+        };
+        parts.assemble()
+    }
+
+    /// Publishes the first segment, behind `before`; behind the origin it has the founding entry.
+    /// Whoever finds it finds the cluster that it is of, and what is left to do is done again.
+    fn begin_log(
+        &mut self,
+        before: LogId,
+        founding: &FoundingEntry,
+    ) -> Result<OpenSegment<D>, StorageError> {
+        let Unformed { shared, hard_state, .. } = self;
+        let first = Some(founding.batch()).filter(|_| before == LogId::ORIGIN);
+        let entry_bytes = first.map_or(0, |first| BLOCK_HEAD_BYTES + first.bytes_len());
+        let spare = shared.make_spare(shared.segment_bytes_for(entry_bytes as u64))?;
+        let record = hard_state.record();
+        let identity = record.identity.founded(founding);
+        let ordinal = record.floor.ordinal + 1;
+        let head = SegmentHead {
+            identity,
+            ordinal,
+            before,
+            salt: salt(shared.seed, record.boot.0, ordinal),
+            file_bytes: spare.bytes,
+            alignment: BLOCK_ALIGNMENT,
+            reset: true,
+        };
+        let (open, block) = OpenSegment::publish(shared, spare, head, first)?;
+        hard_state.save(|record| {
+            record.floor = Floor { ordinal, offset: open.end() };
+            record.identity = identity;
+            // Nobody has voted here yet.
+            record.hard_state.term = record.hard_state.term.max(before.term);
+        })?;
+        identity::write(&shared.disk, &shared.layout, &identity)?;
+        let mut map = shared.map();
+        *map = LogMap::new(before);
+        map.add_segment(head);
+        if let Some(block) = block {
+            assert!(map.add_block(&block), "the founding entry follows the origin");
+        }
+        drop(map);
+        Ok(open)
+    }
 }
 
 /// What a [`Recovered`] is made of.
@@ -274,6 +348,7 @@ pub(super) struct RecoveredParts<D: Disk> {
     pub(super) shared: Shared<D>,
     pub(super) hard_state: HardStateFile<D>,
     pub(super) open: OpenSegment<D>,
+    pub(super) founding: FoundingEntry,
     pub(super) last_time: LogTime,
     pub(super) configurations: Vec<(Index, Configuration)>,
     pub(super) snapshot: Option<LoadedSnapshot>,
@@ -298,6 +373,7 @@ impl<D: Disk> RecoveredParts<D> {
             identity: record.identity,
             cluster,
             epoch,
+            founding: self.founding,
             hard_state: record.hard_state,
             boot: record.boot,
             base,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::model::{ByteReader, ClusterId, Epoch, Incarnation, NodeId, PutBytes};
+use crate::model::{ByteReader, ClusterId, Epoch, FoundingEntry, Incarnation, NodeId, PutBytes};
 
 use super::layout::Layout;
 use super::page::{PAGE_BYTES, PageFault, PageKind};
@@ -29,6 +29,12 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The identity that the directory has as part of the cluster that `founding` begins.
+    pub(super) fn founded(&self, founding: &FoundingEntry) -> Identity {
+        let founding = founding.founding();
+        Identity { cluster: Some((founding.cluster, founding.epoch)), ..*self }
+    }
+
     /// The page's flags for this identity.
     pub(super) fn flags(&self) -> u16 {
         if self.cluster.is_some() { FORMED } else { 0 }

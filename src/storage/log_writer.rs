@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::model::{Batch, EntryKind, Founding, HardState, Index, LogId, WriteSeq};
+use crate::model::{Batch, FoundingEntry, HardState, LogId, WriteSeq};
 
 use super::block::BLOCK_HEAD_BYTES;
 use super::directory::SyncMode;
 use super::hard_state::{Floor, HardStateFile};
-use super::identity::{self, Identity};
+use super::identity;
 use super::log_map::LogMap;
 use super::open_segment::OpenSegment;
 use super::segment::{BLOCK_ALIGNMENT, SegmentHead, salt};
@@ -145,12 +145,12 @@ impl<D: Disk> LogWriter<D> {
         spare: Spare<D>,
         before: LogId,
         reset: bool,
-        founding: Option<(&Batch, Identity)>,
+        founding: Option<&FoundingEntry>,
     ) -> Result<(), StorageError> {
         let record = self.hard_state.record();
         let ordinal = self.open.head.ordinal + 1;
         let head = SegmentHead {
-            identity: founding.map_or(record.identity, |(_, identity)| identity),
+            identity: founding.map_or(record.identity, |entry| record.identity.founded(entry)),
             ordinal,
             before,
             salt: salt(self.shared.seed, record.boot.0, ordinal),
@@ -158,7 +158,7 @@ impl<D: Disk> LogWriter<D> {
             alignment: BLOCK_ALIGNMENT,
             reset,
         };
-        let batch = founding.map(|(batch, _)| batch);
+        let batch = founding.map(FoundingEntry::batch);
         let (open, block) = OpenSegment::publish(&self.shared, spare, head, batch)?;
         self.open = open;
         let mut map = self.shared.map();
@@ -201,17 +201,17 @@ impl<D: Disk> LogWriter<D> {
         Ok(LogDone::Written { seq, bytes: 0, rotated })
     }
 
-    fn refound(&mut self, founding: &Batch) -> Result<LogDone, StorageError> {
+    fn refound(&mut self, founding: &FoundingEntry) -> Result<LogDone, StorageError> {
         {
             let map = self.shared.map();
             let (base, last, terms) = (map.base(), map.last(), map.runs().len() as u64);
             let only = base == LogId::ORIGIN && terms == last.index.0;
             assert!(only, "a log up to {last} with {terms} terms isn't given up");
         }
-        let (_, identity) = founded(self.hard_state.record().identity, founding);
-        let needed = BLOCK_HEAD_BYTES + founding.bytes_len();
+        let needed = BLOCK_HEAD_BYTES + founding.batch().bytes_len();
         let (spare, _) = self.spare(self.shared.segment_bytes_for(needed as u64))?;
-        self.begin_segment(spare, LogId::ORIGIN, true, Some((founding, identity)))?;
+        self.begin_segment(spare, LogId::ORIGIN, true, Some(founding))?;
+        let identity = self.hard_state.record().identity;
         identity::write(&self.shared.disk, &self.shared.layout, &identity)?;
         Ok(LogDone::Refounded)
     }
@@ -226,15 +226,4 @@ impl<D: Disk> LogWriter<D> {
         self.ended = true;
         Ok(LogDone::Stopped)
     }
-}
-
-/// The founding that `batch` holds, and the identity that a directory has with it.
-pub(super) fn founded(identity: Identity, batch: &Batch) -> (Founding, Identity) {
-    let entry = batch.iter().next().expect("a batch has an entry");
-    let well_formed =
-        batch.len() == 1 && entry.kind() == EntryKind::FOUNDING && entry.id().index == Index(1);
-    assert!(well_formed, "{batch:?} isn't one founding entry");
-    let founding = Founding::decode(entry.payload()).expect("it was verified where it came in");
-    let cluster = Some((founding.cluster, founding.epoch));
-    (founding, Identity { cluster, ..identity })
 }

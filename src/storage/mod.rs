@@ -4,7 +4,8 @@
 //! The formats are described byte by byte in `docs/file-formats.md`.
 //!
 //! - [`Directory::open`] takes a data directory, formats an empty one, and recovers the log.
-//! - [`Unformed::found`] stores the first entry of a cluster.
+//! - [`Unformed::found`] stores the first entry of a cluster, [`Unformed::restore`] the state that
+//!   one begins with.
 //! - [`LogWriter`] and [`FileWorker`] do what the log thread and the file thread are asked.
 //! - [`SnapshotSource`] and [`SnapshotSink`] are what the state machine gives and takes.
 //! - [`Directory::begin_epoch`] begins a new epoch where a majority is lost for good.
@@ -42,8 +43,8 @@ mod work;
 mod tests;
 
 pub use directory::{
-    Directory, LoadedSnapshot, OpenOptions, Opened, Recovered, RecoveryReport, SyncMode, TornTail,
-    Unformed,
+    Beginning, Directory, LoadedSnapshot, OpenOptions, Opened, Recovered, RecoveryReport, SyncMode,
+    TornTail, Unformed,
 };
 pub use disk::{Access, Disk, DiskFile, Region};
 pub use epoch::{EpochBegun, NewEpoch};

@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Configuration, Founding, Index, LogId, LogTime};
+use crate::model::{Configuration, FoundingEntry, Index, LogId, LogTime};
 
 use super::hard_state::Record;
 use super::layout::{Layout, UNFINISHED, parse_segment_name};
@@ -23,7 +23,7 @@ pub(super) struct LogFound {
     pub(super) last_time: Option<LogTime>,
     pub(super) configurations: Vec<(Index, Configuration)>,
     /// The founding entry, if the log begins with it.
-    pub(super) founding: Option<Founding>,
+    pub(super) founding: Option<FoundingEntry>,
     /// The segments that were read, in order.
     pub(super) segments: Vec<SegmentRead>,
     /// Segments that a later one voids, in order.

@@ -3,9 +3,11 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
+
 use crate::model::{
-    ByteReader, Configuration, ENTRY_FORMAT, EntryError, EntryKind, EntryRef, Founding, Index,
-    LogId, LogTime, MAX_ENTRY_BYTES, Term, TermRun,
+    Batch, ByteReader, Configuration, ENTRY_FORMAT, EntryError, EntryKind, EntryRef, FoundingEntry,
+    Index, LogId, LogTime, MAX_ENTRY_BYTES, Term, TermRun,
 };
 
 use super::block::{BLOCK_HEAD_BYTES, BlockHead};
@@ -25,7 +27,7 @@ pub(super) struct BlockFound {
     /// The configurations in it.
     pub(super) configurations: Vec<(Index, Configuration)>,
     /// The founding entry, if it is in it.
-    pub(super) founding: Option<Founding>,
+    pub(super) founding: Option<FoundingEntry>,
 }
 
 /// What a segment holds.
@@ -190,8 +192,12 @@ impl BlockFound {
         let malformed = |error| format!("entry {id} can't be understood: {error}");
         match entry.kind() {
             EntryKind::FOUNDING => {
-                let founding = Founding::decode(entry.payload()).map_err(malformed)?;
-                self.configurations.push((id.index, founding.configuration.clone()));
+                let batch = Batch::parse(Bytes::copy_from_slice(entry.bytes()));
+                let founding = batch.and_then(FoundingEntry::new);
+                let founding =
+                    founding.map_err(|error| format!("entry {id} can't be understood: {error}"))?;
+                let configuration = founding.founding().configuration.clone();
+                self.configurations.push((id.index, configuration));
                 self.founding = Some(founding);
             }
             EntryKind::CONFIGURATION => {

@@ -8,7 +8,9 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::model::{Boot, ClusterId, Configuration, Epoch, HardState, Index, LogId, LogTime};
+use crate::model::{
+    Boot, ClusterId, Configuration, Epoch, FoundingEntry, HardState, Index, LogId, LogTime,
+};
 
 use super::directory::RecoveredParts;
 use super::hard_state::{self, Floor, HardStateFile, Record, RecordFound};
@@ -47,8 +49,8 @@ pub(super) fn open<D: Disk>(
     }
     check_cluster(&layout, &found.identity, &record.record, &log)?;
     let snapshots = snapshot::find(&disk, &layout, Access::ReadDevice)?;
-    check_formed(&layout, &snapshots, &log)?;
-    let cluster = cluster_of(&log);
+    let restored = find_restored(&disk, &layout, &snapshots, &log)?;
+    let cluster = cluster_of(&log).or(restored);
     let chosen = snapshot::choose(&disk, &layout, &snapshots, cluster, &log.map, sinks)?;
     check_reach(&layout, &chosen, &log)?;
     let parts = SharedParts {
@@ -202,8 +204,8 @@ pub(super) fn check_owner(
 }
 
 /// Identity, hard state and log must be of one cluster and epoch, except where a crash has cut a
-/// founding short: the log then holds its founding entry and nothing else; or the passage to a new
-/// epoch, which the log makes first.
+/// founding short: the log then holds its founding entry and nothing else, or nothing at all behind
+/// the state that the cluster began with; or the passage to a new epoch, which the log makes first.
 fn check_cluster(
     layout: &Layout,
     identity: &Identity,
@@ -214,7 +216,7 @@ fn check_cluster(
     if of_log == identity.cluster && of_log == record.identity.cluster {
         return Ok(());
     }
-    if identity.cluster != of_log && is_only_founded(log) {
+    if identity.cluster != of_log && (is_only_founded(log) || is_only_restored(identity, log)) {
         return Ok(());
     }
     if let (Some(first), Some(second), Some(third)) =
@@ -244,19 +246,33 @@ pub(super) fn cluster_of(log: &LogFound) -> Option<(ClusterId, Epoch)> {
 }
 
 fn is_only_founded(log: &LogFound) -> bool {
-    let of_entry = log.founding.as_ref().map(|founding| (founding.cluster, founding.epoch));
+    let founding = log.founding.as_ref().map(FoundingEntry::founding);
+    let of_entry = founding.map(|founding| (founding.cluster, founding.epoch));
     of_entry.is_some() && of_entry == cluster_of(log) && log.map.last().index == Index(1)
 }
 
-/// A node that is part of no cluster has no snapshot.
-fn check_formed(
+fn is_only_restored(identity: &Identity, log: &LogFound) -> bool {
+    let base = log.map.base();
+    let is_empty = log.segments.len() == 1 && log.map.last() == base;
+    identity.cluster.is_none() && base != LogId::ORIGIN && is_empty
+}
+
+/// A node that is part of no cluster has no snapshot, unless a crash has cut short that it was
+/// restored from one: then the cluster that it is to be part of.
+fn find_restored<D: Disk>(
+    disk: &D,
     layout: &Layout,
     snapshots: &SnapshotsFound,
     log: &LogFound,
-) -> Result<(), StorageError> {
+) -> Result<Option<(ClusterId, Epoch)>, StorageError> {
     let Some(last) = snapshots.files.first().filter(|_| log.segments.is_empty()) else {
-        return Ok(());
+        return Ok(None);
     };
+    if let Ok(file) = snapshot::open(disk, layout, *last, Access::ReadDevice)?
+        && file.head().founding.founding().restored.is_some()
+    {
+        return Ok(Some((file.head().cluster, file.head().epoch)));
+    }
     let what = "there is a snapshot, and no log, and the node is part of no cluster".to_owned();
     let file = Path::new("snapshots").join(snapshot_name(*last, SNAPSHOT));
     let directory = layout.root.clone();
@@ -301,7 +317,10 @@ fn go_on<D: Disk>(parts: SharedParts<D>, judged: Judged) -> Result<Opened<D>, St
         })?;
         let shared = Shared::new(parts, LogMap::new(LogId::ORIGIN));
         let unformed = Unformed { shared, hard_state, report };
-        return Ok(Opened::Unformed(Box::new(unformed)));
+        return match chosen.loaded {
+            None => Ok(Opened::Unformed(Box::new(unformed))),
+            Some(loaded) => Ok(Opened::Formed(Box::new(unformed.go_on_behind(loaded)?))),
+        };
     };
     let identity = last.head.identity;
     if identity != hard_state.record().identity {
@@ -314,6 +333,7 @@ fn go_on<D: Disk>(parts: SharedParts<D>, judged: Judged) -> Result<Opened<D>, St
     let left = last.clone();
     let last_time = last_time(&parts.disk, &parts.layout, &log, &chosen)?;
     let configurations = configurations(&log, &chosen);
+    let founding = founding(&log, &chosen);
     let LogFound { map, void, .. } = log;
     let shared = Shared::new(parts, map);
     let loaded = chosen.loaded.as_ref().map(|loaded| loaded.id.last);
@@ -338,6 +358,7 @@ fn go_on<D: Disk>(parts: SharedParts<D>, judged: Judged) -> Result<Opened<D>, St
         shared,
         hard_state,
         open,
+        founding,
         last_time,
         configurations,
         snapshot,
@@ -378,6 +399,13 @@ fn configurations(log: &LogFound, chosen: &Chosen) -> Vec<(Index, Configuration)
     found
 }
 
+/// The cluster's first entry.
+fn founding(log: &LogFound, chosen: &Chosen) -> FoundingEntry {
+    let of_snapshot = || chosen.loaded.as_ref().map(|loaded| loaded.head.founding.clone());
+    let found = log.founding.clone().or_else(of_snapshot);
+    found.expect("a log begins with it or behind a snapshot, as was checked")
+}
+
 fn report(
     found: &IdentityFound,
     record: &RecordFound,
@@ -394,7 +422,8 @@ fn report(
             }
         }
     }
-    if let Some((cluster, epoch)) = cluster_of(log)
+    let made = chosen.loaded.as_ref().map(|loaded| (loaded.head.cluster, loaded.head.epoch));
+    if let Some((cluster, epoch)) = cluster_of(log).or(made)
         && found.identity.cluster != Some((cluster, epoch))
     {
         notes.push(match found.identity.cluster {

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use bytes::Bytes;
 
-use crate::model::{Batch, HardState, Index, LogId, SnapshotId, WriteSeq};
+use crate::model::{Batch, FoundingEntry, HardState, Index, LogId, SnapshotId, WriteSeq};
 
 use super::{SnapshotFault, SnapshotHead, SnapshotSink, SnapshotSource, StorageError};
 
@@ -36,8 +36,8 @@ pub enum LogWork {
     /// Give up the founding entry for this one, and what stands behind it: at most one entry of
     /// each term. Term and vote stay.
     Refound {
-        /// One entry, a [`Founding`](crate::model::Founding) at index 1.
-        founding: Batch,
+        /// The new beginning.
+        founding: FoundingEntry,
     },
     /// The node stops: note durably that everything is durable.
     Stop,

@@ -166,4 +166,6 @@ hello_refusals! {
         "The sender was removed from the cluster by the entry at the index that is told."
     OUTDATED 19 "outdated" false
         "More is known of the sender's log: the hello was overtaken, and is to be said again."
+    WRONG_SNAPSHOT 20 "wrong_snapshot" false
+        "The cluster hasn't formed, and only one of the two restores a snapshot, or each another."
 }

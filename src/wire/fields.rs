@@ -202,9 +202,12 @@ fn cut(text: &str, bound: usize) -> &str {
     &text[..end.unwrap_or(0)]
 }
 
-/// Tagged fields up to the end: tag (2 bytes), length (2), that many bytes; tags ascend. None is
-/// known to this version, so all are skipped.
-pub(super) fn skip_tagged(reader: &mut ByteReader<'_>) -> Result<(), Malformed> {
+/// Tagged fields up to the end: tag (2 bytes), length (2), that many bytes; tags ascend. Each is
+/// given to `take`, which passes over those that it doesn't know.
+pub(super) fn tagged(
+    reader: &mut ByteReader<'_>,
+    mut take: impl FnMut(u16, &[u8]) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
     let mut last = None;
     while reader.left() > 0 {
         let tag = reader.u16("tag")?;
@@ -212,7 +215,9 @@ pub(super) fn skip_tagged(reader: &mut ByteReader<'_>) -> Result<(), Malformed> 
             return Err(reader.invalid("tag", 2, u64::from(tag)));
         }
         last = Some(tag);
-        bytes(reader, "tagged field", usize::from(u16::MAX))?;
+        let value = bytes(reader, "tagged field", usize::from(u16::MAX))?;
+        let start = reader.offset() - value.len();
+        take(tag, value).map_err(|error| error.shifted(start))?;
     }
     Ok(())
 }

@@ -3,10 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Frame, Kind, OpenFrame, WireError, fields};
-use crate::model::{
-    Batch, BatchError, ByteReader, ClusterId, ENTRY_HEADER_BYTES, EntryKind, Founding, Index,
-    LogId, Malformed, Term,
-};
+use crate::model::{Batch, ByteReader, ClusterId, FoundingEntry};
 
 /// The longest founding entry: 64 seats with the longest addresses, a name and settings take
 /// less.
@@ -16,62 +13,21 @@ const STORED: u8 = 1;
 const PREFERS: u8 = 2;
 const REFUSED: u8 = 3;
 
-/// The name of the first entry: it was made before any election.
-const FIRST: LogId = LogId::new(Term::ZERO, Index(1));
-
-/// The first entry of a cluster, as one member passes it on to another. All founders store the
-/// same bytes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FoundingOffer {
-    /// The entry, alone in its batch.
-    pub batch: Batch,
-    /// What it says.
-    pub founding: Founding,
-}
-
-impl FoundingOffer {
-    /// The offer of this entry.
-    ///
-    /// # Errors
-    ///
-    /// If it isn't one entry of kind founding at index 1 and term 0, or can't be read.
-    pub fn new(batch: Batch) -> Result<FoundingOffer, BatchError> {
-        let (first, last) = (batch.first(), batch.last());
-        if first != FIRST || last != FIRST {
-            let found = if first == FIRST { last } else { first };
-            return Err(BatchError::Sequence { offset: 0, previous: LogId::ORIGIN, found });
-        }
-        let entry = batch.entry(FIRST.index).expect("its only entry has this index");
-        let malformed = |error: Malformed| BatchError::Entry { offset: 0, error: error.into() };
-        if entry.kind() != EntryKind::FOUNDING {
-            let found = u64::from(entry.kind().0);
-            return Err(malformed(Malformed::Invalid { field: "kind", offset: 10, found }));
-        }
-        let founding = Founding::decode(entry.payload())
-            .map_err(|error| malformed(shifted(error, ENTRY_HEADER_BYTES)))?;
-        Ok(FoundingOffer { batch, founding })
-    }
-
-    /// Appends its frame to `out`.
-    pub fn encode(&self, out: &mut BytesMut) {
-        encode_founding(&self.batch, out);
-    }
-
-    pub(super) fn decode(frame: &Frame) -> Result<FoundingOffer, WireError> {
-        let mut reader = frame.reader();
-        read_offer(frame, &mut reader)
-    }
-}
-
-/// Appends the frame that offers the founding entry of `batch` to `out`.
+/// Appends the frame that offers the first entry of a cluster to `out`.
 ///
 /// # Panics
 ///
 /// If the entry is longer than any founding is.
-pub fn encode_founding(batch: &Batch, out: &mut BytesMut) {
+pub fn encode_founding(entry: &FoundingEntry, out: &mut BytesMut) {
     let frame = OpenFrame::begin(Kind::Founding, out);
-    out.put_slice(&batch.bytes());
+    out.put_slice(&entry.batch().bytes());
     frame.seal(out);
+}
+
+/// Reads the entry that is offered.
+pub(super) fn decode_founding(frame: &Frame) -> Result<FoundingEntry, WireError> {
+    let mut reader = frame.reader();
+    read_entry(frame, &mut reader)
 }
 
 /// What became of a founding entry.
@@ -83,7 +39,7 @@ pub enum FoundingReply {
         cluster: ClusterId,
     },
     /// The sender keeps another founding entry, which goes before the one offered; here it is.
-    Prefers(Box<FoundingOffer>),
+    Prefers(FoundingEntry),
     /// The sender doesn't take it, for this reason.
     Refused {
         /// Why.
@@ -100,9 +56,9 @@ impl FoundingReply {
                 out.put_u8(STORED);
                 out.put_u128_le(cluster.0);
             }
-            FoundingReply::Prefers(offer) => {
+            FoundingReply::Prefers(entry) => {
                 out.put_u8(PREFERS);
-                out.put_slice(&offer.batch.bytes());
+                out.put_slice(&entry.batch().bytes());
             }
             FoundingReply::Refused { text } => {
                 out.put_u8(REFUSED);
@@ -118,7 +74,7 @@ impl FoundingReply {
             STORED => FoundingReply::Stored {
                 cluster: ClusterId(frame.body_error(reader.u128("cluster id"))?),
             },
-            PREFERS => FoundingReply::Prefers(Box::new(read_offer(frame, &mut reader)?)),
+            PREFERS => FoundingReply::Prefers(read_entry(frame, &mut reader)?),
             REFUSED => FoundingReply::Refused {
                 text: frame.body_error(fields::text(&mut reader, "text"))?,
             },
@@ -132,22 +88,10 @@ impl FoundingReply {
 }
 
 /// Reads the founding entry that fills the rest of a frame.
-fn read_offer(frame: &Frame, reader: &mut ByteReader<'_>) -> Result<FoundingOffer, WireError> {
+fn read_entry(frame: &Frame, reader: &mut ByteReader<'_>) -> Result<FoundingEntry, WireError> {
     let start = reader.offset();
     // Copied, so that the entry, which a node may keep for long, doesn't hold on to a whole
     // buffer of the connection.
     let bytes = Bytes::copy_from_slice(&frame.rest(reader));
-    frame.entries_error(start, Batch::parse(bytes).and_then(FoundingOffer::new))
-}
-
-/// The same error, with its offset counted from `by` bytes further ahead.
-fn shifted(error: Malformed, by: usize) -> Malformed {
-    let mut error = error;
-    match &mut error {
-        Malformed::Short { offset, .. }
-        | Malformed::TooLarge { offset, .. }
-        | Malformed::Invalid { offset, .. }
-        | Malformed::Trailing { offset, .. } => *offset += by,
-    }
-    error
+    frame.entries_error(start, Batch::parse(bytes).and_then(FoundingEntry::new))
 }

@@ -7,10 +7,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::append::APPEND_HEAD_BYTES;
 use super::peer;
 use super::piece::PIECE_HEAD_BYTES;
-use super::{FoundingOffer, FoundingReply, Reply, Request, WireError, fields, founding};
+use super::{FoundingReply, Reply, Request, WireError, fields, founding};
 use super::{reply, request};
 use crate::model::{
-    BatchError, Body, ByteReader, Index, MAX_ENTRY_BYTES, MAX_PIECE_BYTES, Malformed, Term,
+    BatchError, Body, ByteReader, FoundingEntry, Index, MAX_ENTRY_BYTES, MAX_PIECE_BYTES,
+    Malformed, Term,
 };
 
 /// The bytes before a frame's body: length (4), CRC-32 (4), kind (1), flags (1).
@@ -276,7 +277,7 @@ impl Frame {
     pub fn decode(&self) -> Result<Incoming, WireError> {
         let mut reader = self.reader();
         Ok(match self.kind {
-            Kind::Founding => Incoming::Founding(FoundingOffer::decode(self)?),
+            Kind::Founding => Incoming::Founding(founding::decode_founding(self)?),
             Kind::FoundingReply => Incoming::FoundingReply(FoundingReply::decode(self)?),
             Kind::Request => Incoming::Request(self.body_error(request::decode(self))?),
             Kind::Reply => Incoming::Reply(self.body_error(reply::decode(self))?),
@@ -347,7 +348,7 @@ pub enum Incoming {
         hash: u128,
     },
     /// The first entry of the cluster, to be stored.
-    Founding(FoundingOffer),
+    Founding(FoundingEntry),
     /// What became of the first entry.
     FoundingReply(FoundingReply),
     /// A client asks.

@@ -3,10 +3,11 @@
 use bytes::{BufMut, BytesMut};
 
 use super::greeting::{HEADER_BYTES, begin, behind_header, seal};
+use super::piece::SNAPSHOT_BYTES;
 use super::{HelloRefusal, fields};
 use crate::model::{
     Boot, ByteReader, ClusterId, Epoch, Incarnation, Index, LogId, Malformed, Member, NodeId,
-    StartNumber, Term,
+    SnapshotId, StartNumber, Term,
 };
 
 /// The first bytes of whoever opened the connection. The first of all is neither ASCII nor the
@@ -21,6 +22,9 @@ pub const MAX_HELLO_BYTES: usize = 8192;
 
 /// The longest proof of an authentication, in bytes.
 const MAX_PROOF_BYTES: usize = 4096;
+
+/// The tag of the snapshot that is restored.
+const RESTORES: u16 = 1;
 
 const PEER: u8 = 1;
 const CLIENT: u8 = 2;
@@ -95,6 +99,8 @@ pub struct Party {
     pub cluster_name: String,
     /// Where it is reached, as `host:port`: a hint, never an identity. Empty for a client.
     pub address: String,
+    /// The snapshot with whose state the cluster is to begin that it forms.
+    pub restores: Option<SnapshotId>,
 }
 
 /// Whom a hello is for, as far as the sender knows.
@@ -177,19 +183,20 @@ impl Hello {
         out.put_u8(self.authentication.method);
         out.put_u16_le(proof.len() as u16);
         out.put_slice(proof);
+        put_tagged(&self.party, out);
         seal(start, out);
     }
 
     /// Reads a whole hello whose magic, length and checksum were verified.
     pub(super) fn decode(bytes: &[u8]) -> Result<Hello, Malformed> {
         let mut reader = behind_header(bytes);
-        let (party, to, purpose) = read_party(&mut reader)?;
+        let (mut party, to, purpose) = read_party(&mut reader)?;
         if purpose == Purpose::Peer && party.member.is_none() {
             return Err(Malformed::Invalid { field: "sender", offset: SENDER_AT, found: 0 });
         }
         let method = reader.u8("authentication method")?;
         let proof = fields::bytes(&mut reader, "authentication proof", MAX_PROOF_BYTES)?.to_vec();
-        fields::skip_tagged(&mut reader)?;
+        take_tagged(&mut party, &mut reader)?;
         Ok(Hello { party, to, purpose, authentication: Authentication { method, proof } })
     }
 }
@@ -205,19 +212,20 @@ impl HelloAnswer {
             }
             Verdict::Refused { code, index, text } => put_verdict(*code, 0, 0, *index, text, out),
         }
+        put_tagged(&self.party, out);
         seal(start, out);
     }
 
     /// Reads a whole answer whose magic, length and checksum were verified.
     pub(super) fn decode(bytes: &[u8]) -> Result<HelloAnswer, Malformed> {
         let mut reader = behind_header(bytes);
-        let (party, to, purpose) = read_party(&mut reader)?;
+        let (mut party, to, purpose) = read_party(&mut reader)?;
         let code = HelloRefusal(reader.u16("verdict")?);
         let protocol = reader.u32("protocol version")?;
         let feature_level = reader.u32("feature level")?;
         let index = fields::index(&mut reader, "verdict index")?;
         let text = fields::text(&mut reader, "verdict text")?;
-        fields::skip_tagged(&mut reader)?;
+        take_tagged(&mut party, &mut reader)?;
         let verdict = match code.0 {
             0 => Verdict::Accepted { protocol, feature_level },
             _ => Verdict::Refused { code, index, text },
@@ -271,6 +279,26 @@ fn put_party(party: &Party, to: Addressed, purpose: Purpose, out: &mut BytesMut)
     fields::put_short_text(&party.address, out);
 }
 
+/// What is told in a tagged field, at the end of the hello and of the answer.
+fn put_tagged(party: &Party, out: &mut BytesMut) {
+    if let Some(restores) = &party.restores {
+        out.put_u16_le(RESTORES);
+        out.put_u16_le(SNAPSHOT_BYTES as u16);
+        restores.encode(out);
+    }
+}
+
+fn take_tagged(party: &mut Party, reader: &mut ByteReader<'_>) -> Result<(), Malformed> {
+    fields::tagged(reader, |tag, value| {
+        if tag == RESTORES {
+            let mut value = ByteReader::new(value);
+            party.restores = Some(SnapshotId::decode(&mut value)?);
+            value.finish()?;
+        }
+        Ok(())
+    })
+}
+
 fn put_optional_member(id: Option<NodeId>, incarnation: Option<Incarnation>, out: &mut BytesMut) {
     fields::put_node_or_none(id, out);
     out.put_u128_le(incarnation.map_or(0, |incarnation| incarnation.0));
@@ -310,6 +338,7 @@ fn read_party(reader: &mut ByteReader<'_>) -> Result<(Party, Addressed, Purpose)
         nodes_hash,
         cluster_name,
         address,
+        restores: None,
     };
     Ok((party, to, purpose))
 }

@@ -2,7 +2,7 @@
 //!
 //! A connection begins with a [`Hello`] and its [`HelloAnswer`], whose layout is the same in all
 //! versions. Then come frames: what members say to each other ([`Kind::Append`] and others), the
-//! founding of a cluster ([`FoundingOffer`]), or a client's [`Request`]s and their [`Reply`]s.
+//! founding of a cluster ([`encode_founding`]), or a client's [`Request`]s and their [`Reply`]s.
 //! docs/wire-protocol.md describes all of it byte by byte.
 //!
 //! Encoders append to a buffer that the caller reuses; a [`FrameReader`] turns a stream of bytes
@@ -29,7 +29,7 @@ mod tests;
 pub use append::{SplitAppend, encode_append_head, split_append};
 pub use codes::{HelloRefusal, RefusalCode};
 pub use error::{FirstBytes, Foreign, WireError};
-pub use founding::{FoundingOffer, FoundingReply, encode_founding};
+pub use founding::{FoundingReply, encode_founding};
 pub use frame::{
     FRAME_HEADER_BYTES, Frame, Incoming, Kind, OpenFrame, Traffic, encode_goodbye,
     encode_point_report,

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Frame, WireError, fields};
+use super::{Frame, WireError};
 use crate::model::{ByteReader, Malformed, Piece, PieceReply, Receipt, SnapshotId, Term};
 
 /// The body of a piece before its bytes: term, log id, length, hash, offset.
@@ -11,21 +11,19 @@ pub(super) const PIECE_HEAD_BYTES: usize = 8 + SNAPSHOT_BYTES + 8;
 /// A snapshot's name: log id, length, hash.
 pub(super) const SNAPSHOT_BYTES: usize = 16 + 8 + 16;
 
-const LAST: [&str; 2] = ["snapshot term", "snapshot index"];
-
 const HAS: u8 = 1;
 const DONE: u8 = 2;
 
 /// Appends a piece, behind the term.
 pub(super) fn put_piece(piece: &Piece, out: &mut BytesMut) {
-    put_snapshot(piece.snapshot, out);
+    piece.snapshot.encode(out);
     out.put_u64_le(piece.offset);
     out.put_slice(&piece.bytes);
 }
 
 /// Appends a reply, behind the term.
 pub(super) fn put_piece_reply(reply: &PieceReply, out: &mut BytesMut) {
-    put_snapshot(reply.snapshot, out);
+    reply.snapshot.encode(out);
     match reply.receipt {
         Receipt::Has(offset) => {
             out.put_u8(HAS);
@@ -61,27 +59,13 @@ pub(super) fn read_piece_reply(
     Ok(PieceReply { snapshot, receipt })
 }
 
-pub(super) fn put_snapshot(snapshot: SnapshotId, out: &mut BytesMut) {
-    fields::put_log_id(snapshot.last, out);
-    out.put_u64_le(snapshot.bytes);
-    out.put_u128_le(snapshot.hash);
-}
-
-pub(super) fn read_snapshot(reader: &mut ByteReader<'_>) -> Result<SnapshotId, Malformed> {
-    Ok(SnapshotId {
-        last: fields::log_id(reader, LAST)?,
-        bytes: fields::counter(reader, "snapshot length")?,
-        hash: reader.u128("snapshot hash")?,
-    })
-}
-
 /// A snapshot whose last entry isn't of a term above the sender's.
 fn read_snapshot_up_to(term: Term, reader: &mut ByteReader<'_>) -> Result<SnapshotId, Malformed> {
     let offset = reader.offset();
-    let snapshot = read_snapshot(reader)?;
+    let snapshot = SnapshotId::decode(reader)?;
     if snapshot.last.term > term {
         let (found, bound) = (snapshot.last.term.0, term.0);
-        return Err(Malformed::TooLarge { field: LAST[0], offset, found, bound });
+        return Err(Malformed::TooLarge { field: "snapshot term", offset, found, bound });
     }
     Ok(snapshot)
 }

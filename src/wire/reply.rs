@@ -146,7 +146,7 @@ impl Reply {
                 let frame = begin(id, SNAPSHOTS, out);
                 out.put_u32_le(snapshots.len() as u32);
                 for snapshot in snapshots {
-                    piece::put_snapshot(snapshot.id, out);
+                    snapshot.id.encode(out);
                     out.put_u64_le(snapshot.log_time.0);
                 }
                 frame.seal(out);
@@ -293,7 +293,7 @@ fn read_snapshots(reader: &mut ByteReader<'_>) -> Result<Vec<KeptSnapshot>, Malf
     let count = reader.count("snapshots", MAX_SNAPSHOTS, piece::SNAPSHOT_BYTES + 8)?;
     let mut snapshots = Vec::with_capacity(count);
     for _ in 0..count {
-        let id = piece::read_snapshot(reader)?;
+        let id = SnapshotId::decode(reader)?;
         let log_time = fields::log_time(reader, "snapshot time")?;
         snapshots.push(KeptSnapshot { id, log_time });
     }

@@ -115,7 +115,7 @@ impl Request {
             RequestBody::Snapshots => begin(id, timeout_ms, SNAPSHOTS, out).seal(out),
             RequestBody::SnapshotPiece { snapshot, offset } => {
                 let frame = begin(id, timeout_ms, SNAPSHOT_PIECE, out);
-                piece::put_snapshot(*snapshot, out);
+                snapshot.encode(out);
                 out.put_u64_le(*offset);
                 frame.seal(out);
             }
@@ -183,7 +183,7 @@ pub(super) fn decode(frame: &Frame) -> Result<Request, Malformed> {
         TAKE_SNAPSHOT => RequestBody::TakeSnapshot,
         SNAPSHOTS => RequestBody::Snapshots,
         SNAPSHOT_PIECE => {
-            let snapshot = piece::read_snapshot(&mut reader)?;
+            let snapshot = SnapshotId::decode(&mut reader)?;
             let offset = piece::read_offset(snapshot.bytes, 1, &mut reader)?;
             RequestBody::SnapshotPiece { snapshot, offset }
         }

@@ -329,7 +329,7 @@ pub(super) fn read(reader: &mut ByteReader<'_>) -> Result<StatusReply, Malformed
         waits_for: read_list(reader, "awaited nodes", MAX_SEATS, 2 + 1 + 2, read_awaited)?,
         reasons: read_list(reader, "reasons", MAX_REASONS, 1 + 2 + 2, read_reason)?,
     };
-    fields::skip_tagged(reader)?;
+    fields::tagged(reader, |_, _| Ok(()))?;
     Ok(status)
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use raft_node::kv::Settings;
 use raft_node::model::{
-    Batch, BatchBuilder, ClusterId, Configuration, EntryHeader, EntryKind, Epoch, Founding,
-    Incarnation, Index, LogId, LogTime, Member, NodeId, Seat, Standing, Term,
+    ClusterId, Configuration, Epoch, Founding, FoundingEntry, Incarnation, LogTime, Member, NodeId,
+    Seat, Standing,
 };
 use raft_node::node::driver::SnapshotRules;
 use raft_node::raft::Restored;
@@ -30,7 +30,7 @@ pub(crate) fn member() -> Member {
 }
 
 /// The first entry of its log.
-pub(crate) fn founding() -> Batch {
+pub(crate) fn founding() -> FoundingEntry {
     let seat = Seat {
         id: member().id,
         incarnation: Some(member().incarnation),
@@ -44,14 +44,9 @@ pub(crate) fn founding() -> Batch {
         name: "raft".to_owned(),
         configuration: Configuration::new(vec![seat]),
         settings: Settings::default().encode(),
+        restored: None,
     };
-    let mut payload = Vec::new();
-    founding.encode(&mut payload);
-    let id = LogId::new(Term::ZERO, Index(1));
-    let header = EntryHeader { kind: EntryKind::FOUNDING, id, time: LogTime(1) };
-    let mut builder = BatchBuilder::default();
-    builder.push(header, &payload);
-    builder.take().expect("an entry was pushed")
+    FoundingEntry::make(founding, LogTime(1))
 }
 
 /// What the core begins with on a directory that is new.

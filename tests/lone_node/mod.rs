@@ -35,6 +35,7 @@ pub(crate) fn start() -> (SocketAddr, JoinHandle<Exit>) {
             config_path: PathBuf::from("raft.ini"),
             overrides: Overrides::default(),
             begin: Begin::Together,
+            restore: None,
             no_repair: false,
             terminal: false,
             banner: Box::new(move |banner| started.send(banner.listening).expect("it works")),

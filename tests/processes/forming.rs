@@ -127,7 +127,7 @@ fn found_alone(cluster: &mut Cluster, id: u16, third: Member) {
     let pretender = Pretender::new(cluster.address(3), third);
     cluster.start_node_with(id, &["--form"]);
     let offer = pretender.wait_for_offer();
-    assert_eq!(offer.founding.founder.number(), id);
+    assert_eq!(offer.founding().founder.number(), id);
     cluster.node(id).kill();
 }
 

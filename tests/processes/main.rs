@@ -14,6 +14,7 @@ mod members;
 mod original;
 mod recovery;
 mod reload;
+mod restore;
 mod room;
 mod snapshots;
 mod supervisor;

@@ -11,7 +11,7 @@ use crate::bench::{Cluster, Outcome, Shape, wait_for};
 use crate::doors::copy;
 use crate::snapshots::{KEYS, NOTHING_STAYS, ctl, put_many};
 
-const FIVE: Shape = Shape { nodes: 5, name: "test", cluster: "" };
+const FIVE: Shape = Shape { nodes: 5, spares: 0, name: "test", cluster: "" };
 
 fn text(path: &Path) -> String {
     path.display().to_string()

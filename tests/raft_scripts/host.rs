@@ -422,6 +422,7 @@ pub(super) fn founding(configuration: &Configuration) -> Stored {
         name: "test".to_owned(),
         configuration: configuration.clone(),
         settings: Vec::new(),
+        restored: None,
     };
     let mut payload = Vec::new();
     founding.encode(&mut payload);

@@ -85,7 +85,7 @@ impl Child {
 
 /// The command that starts the node.
 fn command(arguments: &Arguments, node: &Node) -> io::Result<Command> {
-    let Arguments { set, log, log_format, form, no_repair, .. } = arguments;
+    let Arguments { set, log, log_format, form, restore, no_repair, .. } = arguments;
     let mut command = Command::new(env::current_exe()?);
     command.arg("--config").arg(arguments.config_path());
     command.arg("--node").arg(node.id.to_string());
@@ -97,6 +97,9 @@ fn command(arguments: &Arguments, node: &Node) -> io::Result<Command> {
         LogFormat::Json => ["--log-format", "json"],
     });
     command.args(form.then_some("--form"));
+    if let Some(file) = restore {
+        command.arg("--restore").arg(file);
+    }
     command.args(no_repair.then_some("--no-repair"));
     if terminal::has_colour() {
         command.env("CLICOLOR_FORCE", "1");

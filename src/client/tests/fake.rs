@@ -190,6 +190,7 @@ fn answer(hello: &Hello, refusal: Option<HelloRefusal>) -> HelloAnswer {
             nodes_hash: 0,
             cluster_name: "raft".to_owned(),
             address: String::new(),
+            restores: None,
         },
         to: hello.to,
         purpose: hello.purpose,

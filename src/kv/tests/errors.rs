@@ -110,6 +110,7 @@ fn the_founding_brings_the_first_settings() {
         name: "raft".to_owned(),
         configuration: Configuration::new(vec![]),
         settings: settings.encode(),
+        restored: None,
     };
     let mut payload = Vec::new();
     founding.encode(&mut payload);

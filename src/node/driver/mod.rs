@@ -49,7 +49,8 @@ use self::snapshots::Snapshots;
 use self::stopping::{HandedOver, Stopping};
 use crate::kv::{Machine, PointReport};
 use crate::model::{
-    BatchBuilder, Boot, Index, LogId, Member, Message, PeerLevel, Round, SnapshotId, Term, Time,
+    BatchBuilder, Boot, FoundingEntry, Index, LogId, Member, Message, PeerLevel, Round, SnapshotId,
+    Term, Time,
 };
 use crate::raft::{Event, Input, Raft, Token};
 use crate::storage::{FileReport, FileWork, LogReport, LogWork};
@@ -253,6 +254,8 @@ pub enum Halt {
 pub struct Driver {
     about: About,
     limits: Limits,
+    /// The cluster's first entry, for its snapshots and for whoever missed it.
+    founding: FoundingEntry,
     now: Time,
     started: Time,
     raft: Raft,
@@ -296,6 +299,8 @@ pub struct Parts {
     pub about: About,
     /// What it grants clients.
     pub limits: Limits,
+    /// The cluster's first entry.
+    pub founding: FoundingEntry,
     /// The core, as it was made from what the disk held.
     pub raft: Raft,
     /// The state machine up to the core's applied index.
@@ -322,6 +327,7 @@ impl Driver {
             facts: status::Facts::new(&parts.about, now),
             about: parts.about,
             limits: parts.limits,
+            founding: parts.founding,
             now,
             started: now,
             leads: None,
@@ -441,6 +447,12 @@ impl Driver {
     #[must_use]
     pub const fn raft(&self) -> &Raft {
         &self.raft
+    }
+
+    /// The cluster's first entry.
+    #[must_use]
+    pub const fn founding(&self) -> &FoundingEntry {
+        &self.founding
     }
 
     /// The state machine, to be looked at.

@@ -68,6 +68,7 @@ impl Driver {
             last,
             time,
             configuration: (index, configuration.clone()),
+            founding: self.founding.clone(),
         };
         self.pending = Some(Pending { head, image: self.machine.image() });
     }

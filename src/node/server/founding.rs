@@ -7,7 +7,7 @@ use log::Level;
 use super::Server;
 use super::life::{Life, Refounding, Rival, Serving};
 use crate::kv::Machine;
-use crate::model::{EntryKind, HardState, Index, LogId, Member, Term, TermRun};
+use crate::model::{FoundingEntry, HardState, Index, LogId, Member, Term, TermRun};
 use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::door::Footing;
@@ -16,7 +16,7 @@ use crate::node::opening::exit_of;
 use crate::node::outside::Outside;
 use crate::raft::Restored;
 use crate::storage::LogWork;
-use crate::wire::{FoundingOffer, FoundingReply, Incoming};
+use crate::wire::{FoundingReply, Incoming, encode_founding};
 
 impl<O: Outside> Server<O> {
     /// Founds the cluster, if that is this node's part and the time has come.
@@ -29,9 +29,9 @@ impl<O: Outside> Server<O> {
             self.journal.waits(self.now, waits);
             return Ok(());
         };
-        let text = format!("cluster {}", offer.founding.cluster);
+        let text = format!("cluster {}", offer.founding().cluster);
         self.journal.info("founding", &text);
-        self.store_founding(offer, true)?;
+        self.store_founding(&offer, true)?;
         let founders: Vec<ConnectionId> = self.nodes().collect();
         for id in founders {
             self.offer_founding(id);
@@ -40,19 +40,18 @@ impl<O: Outside> Server<O> {
     }
 
     /// Stores the first entry, and begins to serve.
-    fn store_founding(&mut self, offer: FoundingOffer, is_founder: bool) -> Result<(), Exit> {
+    fn store_founding(&mut self, offer: &FoundingEntry, is_founder: bool) -> Result<(), Exit> {
         let Life::Forming(early) = mem::replace(&mut self.life, Life::Between) else {
             unreachable!("only a node without a log stores a founding")
         };
-        let formed = early.unfounded.found(&offer.batch).map_err(exit_of)?;
+        let formed = early.unfounded.found(offer).map_err(exit_of)?;
         self.serve(formed, is_founder)
     }
 
     /// Offers the first entry to a node that is of no cluster or of another one.
     pub(super) fn offer_founding(&mut self, id: ConnectionId) {
         let Life::Serving(serving) = &self.life else { return };
-        let Some(offer) = &serving.founding else { return };
-        offer.encode(&mut self.state.scratch);
+        encode_founding(serving.driver.founding(), &mut self.state.scratch);
         let frames = self.state.scratch.split().freeze();
         self.send(id, frames);
     }
@@ -77,7 +76,7 @@ impl<O: Outside> Server<O> {
                 Ok(())
             }
             Incoming::FoundingReply(FoundingReply::Prefers(offer)) => {
-                self.consider(id, *offer).map(|_| ())
+                self.consider(id, offer).map(|_| ())
             }
             Incoming::FoundingReply(FoundingReply::Stored { .. }) => {
                 self.journal.info("founding_stored", &format!("by node {}", from.id));
@@ -93,19 +92,20 @@ impl<O: Outside> Server<O> {
         }
     }
 
-    fn consider(&mut self, id: ConnectionId, offer: FoundingOffer) -> Result<FoundingReply, Exit> {
+    fn consider(&mut self, id: ConnectionId, offer: FoundingEntry) -> Result<FoundingReply, Exit> {
         let stage = self.state.connections.get(&id).map(|connection| connection.stage);
-        let Some(Stage::Node { last, .. }) = stage else {
+        let Some(Stage::Node { member, last, .. }) = stage else {
             unreachable!("only a node that has said hello offers")
         };
-        let cluster = offer.founding.cluster;
+        let cluster = offer.founding().cluster;
         match &mut self.life {
             Life::Forming(early) => {
-                if let Err(text) = early.forming.accepts(&offer) {
+                if let Err(text) = early.forming.accepts(offer.founding()) {
+                    early.forming.is_missing(member.id, text.clone(), self.now);
                     return Ok(FoundingReply::Refused { text });
                 }
                 self.journal.info("founding_accepted", &format!("cluster {cluster}"));
-                self.store_founding(offer, false)?;
+                self.store_founding(&offer, false)?;
                 self.part_from_founders(id);
                 Ok(FoundingReply::Stored { cluster })
             }
@@ -114,19 +114,16 @@ impl<O: Outside> Server<O> {
             }
             Life::Serving(serving) => {
                 let me = self.door.me().member;
-                let may = is_founder(me, &self.plan, &offer.founding);
+                let may = is_founder(me, &self.plan, offer.founding());
                 let rival = Rival { offer, last_term: last.term };
-                match (serving.gives_way_to(&rival), may, &serving.founding) {
-                    (true, Ok(()), _) => {
+                match (serving.gives_way_to(&rival), may) {
+                    (true, Ok(())) => {
                         serving.gives_way_to = Some(rival);
                         let text = "the own founding entry gives way to another one; try again";
                         Ok(FoundingReply::Refused { text: text.to_owned() })
                     }
-                    (true, Err(text), _) => Ok(FoundingReply::Refused { text }),
-                    (false, _, Some(own)) => Ok(FoundingReply::Prefers(Box::new(own.clone()))),
-                    (false, _, None) => Ok(FoundingReply::Refused {
-                        text: "the node is a member of another cluster".to_owned(),
-                    }),
+                    (true, Err(text)) => Ok(FoundingReply::Refused { text }),
+                    (false, _) => Ok(FoundingReply::Prefers(serving.driver.founding().clone())),
                 }
             }
             Life::Refounding(_) | Life::Between => Ok(FoundingReply::Refused {
@@ -166,9 +163,9 @@ impl<O: Outside> Server<O> {
         let Serving { driver, .. } = *serving;
         let status = driver.raft().status();
         let hard_state = HardState { term: status.term, vote: status.vote };
-        let text = format!("cluster {}", rival.offer.founding.cluster);
+        let text = format!("cluster {}", rival.offer.founding().cluster);
         self.journal.info("founding_given_up_for", &text);
-        self.outside.log(LogWork::Refound { founding: rival.offer.batch.clone() });
+        self.outside.log(LogWork::Refound { founding: rival.offer.clone() });
         self.life = Life::Refounding(Box::new(Refounding { hard_state, rival }));
         let all: Vec<ConnectionId> = self.state.connections.keys().copied().collect();
         for id in all {
@@ -181,24 +178,22 @@ impl<O: Outside> Server<O> {
             unreachable!("only a node that changes its cluster is told so")
         };
         let Refounding { hard_state, rival: Rival { offer, last_term } } = *refounding;
-        let entry = offer.batch.entry(Index(1)).expect("a founding is entry 1");
         let restored = Restored {
             hard_state,
             base: LogId::ORIGIN,
             runs: vec![TermRun { term: Term::ZERO, first: Index(1) }],
             last: Index(1),
-            last_time: entry.header().time,
-            configurations: vec![(Index(1), offer.founding.configuration.clone())],
+            last_time: offer.time(),
+            configurations: vec![(Index(1), offer.founding().configuration.clone())],
             applied: Index::ZERO,
             snapshots: Vec::new(),
             receiving: None,
             boot: self.door.me().boot,
         };
-        debug_assert_eq!(entry.kind(), EntryKind::FOUNDING);
         self.door.forget_levels();
-        let (cluster, epoch) = (offer.founding.cluster, offer.founding.epoch);
+        let (cluster, epoch) = (offer.founding().cluster, offer.founding().epoch);
         let about = self.about(cluster, epoch, restored.boot, (0, 1));
-        self.begin(restored, (Machine::new(), Vec::new()), about, Some(offer), false);
+        self.begin(restored, (Machine::new(), Vec::new()), about, offer, false);
         if let Life::Serving(serving) = &mut self.life {
             serving.taken_at = last_term;
         }

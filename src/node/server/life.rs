@@ -1,11 +1,12 @@
 //! What a node is: one without a cluster, or a member.
 
-use crate::model::{ClusterId, Epoch, HardState, Index, LogId, Member, NodeId, Term, Time};
+use crate::model::{
+    ClusterId, Epoch, FoundingEntry, HardState, Index, LogId, Member, NodeId, Term, Time,
+};
 use crate::node::door::Standpoint;
 use crate::node::driver::Driver;
 use crate::node::forming::{Claim, Forming};
 use crate::node::opening::Unfounded;
-use crate::wire::FoundingOffer;
 
 /// What the node does.
 pub(in crate::node) enum Life {
@@ -30,8 +31,6 @@ pub(in crate::node) struct Serving {
     pub(super) driver: Driver,
     pub(super) cluster: ClusterId,
     pub(super) epoch: Epoch,
-    /// The first entry, for those who haven't got it.
-    pub(super) founding: Option<FoundingOffer>,
     /// The term of the last entry, as the other founders were told it.
     pub(super) told: Term,
     /// The term of the last entry behind the founding when this node gave up another for it.
@@ -47,7 +46,7 @@ pub(in crate::node) struct Serving {
 
 /// The founding of another node.
 pub(in crate::node) struct Rival {
-    pub(super) offer: FoundingOffer,
+    pub(super) offer: FoundingEntry,
     /// The term of the last entry that the other node has behind it.
     pub(super) last_term: Term,
 }
@@ -124,11 +123,9 @@ impl Serving {
     /// Whether this node gives its founding up for that of another node.
     pub(super) fn gives_way_to(&self, rival: &Rival) -> bool {
         let raft = self.driver.raft();
-        let other = Claim { founding: &rival.offer.founding, last_term: rival.last_term };
-        let own = self.founding.as_ref().map(|own| Claim {
-            founding: &own.founding,
-            last_term: raft.last().term.max(self.taken_at),
-        });
-        raft.is_undecided() && own.is_some_and(|own| own.gives_way_to(&other))
+        let other = Claim { founding: rival.offer.founding(), last_term: rival.last_term };
+        let founding = self.driver.founding().founding();
+        let own = Claim { founding, last_term: raft.last().term.max(self.taken_at) };
+        raft.is_undecided() && own.gives_way_to(&other)
     }
 }

@@ -37,6 +37,7 @@ use super::journal::Journal;
 use super::links::Links;
 use super::opening::Store;
 use super::outside::{Outside, Readiness, Report};
+use super::restoring::Restores;
 use crate::config::{Config, Node, Role, StorageClass};
 use crate::kv::Settings;
 use crate::model::{Index, NodeId, StartNumber, Time};
@@ -153,9 +154,11 @@ impl<O: Outside> Server<O> {
         store: &Store,
         begin: &Begin,
     ) -> Server<O> {
-        let (member, boot) = match store {
-            Store::Unformed(unfounded) => (unfounded.member, unfounded.boot),
-            Store::Formed(formed) => (formed.member, formed.restored.boot),
+        let (member, boot, restores) = match store {
+            Store::Unformed(unfounded) => {
+                (unfounded.member, unfounded.boot, unfounded.restores.as_ref())
+            }
+            Store::Formed(formed) => (formed.member, formed.restored.boot, None),
         };
         let own = config.node_by_id(me);
         let door = Door::new(Myself {
@@ -164,13 +167,14 @@ impl<O: Outside> Server<O> {
             start: StartNumber(outside.random() as u64),
             cluster_name: config.cluster.name.clone(),
             nodes_hash: config.nodes_hash(),
+            restores: restores.map(|restores| restores.id),
             address: own.map(|node| node.address().to_string()).unwrap_or_default(),
             keeps_nothing: config.cluster.storage_class == StorageClass::Memory,
         });
         let calls = Calls::new(outside.random() as u64);
         Server {
             now: Time::ZERO,
-            plan: plan(&config, begin),
+            plan: plan(&config, begin, restores),
             begin: begin.clone(),
             me,
             door,
@@ -337,7 +341,7 @@ impl<O: Outside> Server<O> {
     }
 }
 
-fn plan(config: &Config, begin: &Begin) -> Plan {
+fn plan(config: &Config, begin: &Begin, restores: Option<&Restores>) -> Plan {
     let founder = |node: &Node| Founder {
         id: node.id,
         address: node.address().to_string(),
@@ -349,9 +353,13 @@ fn plan(config: &Config, begin: &Begin) -> Plan {
         cluster_name: config.cluster.name.clone(),
         cluster: config.cluster.cluster_id,
         founders,
+        // Of two foundings that nothing followed one gives way, and a state isn't given up.
         quorum_is_enough: config.cluster.cluster_id.is_none()
+            && restores.is_none()
             && (*begin == Begin::Quorum || config.cluster.storage_class == StorageClass::Memory),
         joins: matches!(begin, Begin::Join(_)),
-        settings: Settings::default().encode(),
+        settings: restores
+            .map_or_else(|| Settings::default().encode(), |restores| restores.settings.clone()),
+        restores: restores.map(|restores| restores.id),
     }
 }

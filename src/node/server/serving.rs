@@ -6,7 +6,7 @@ use super::Server;
 use super::life::{Life, Serving};
 use crate::config::{self, Config, StorageClass, SyncPolicy};
 use crate::kv::Machine;
-use crate::model::{Boot, ClusterId, Epoch, Index, Term};
+use crate::model::{Boot, ClusterId, Epoch, FoundingEntry, Index, Term};
 use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::driver::{
@@ -16,7 +16,7 @@ use crate::node::opening::{Formed, exit_of};
 use crate::node::outside::Outside;
 use crate::raft::{self, Raft, Restored};
 use crate::storage::{ErrorClass, FileReport, LogDone, LogReport, StorageError};
-use crate::wire::{FoundingOffer, KeptSnapshot, MAX_BULK_FRAME_BYTES, StorageKind};
+use crate::wire::{KeptSnapshot, MAX_BULK_FRAME_BYTES, StorageKind};
 
 /// The most messages with entries on their way to one member.
 const INFLIGHT_MESSAGES: usize = 4096;
@@ -50,7 +50,7 @@ impl<O: Outside> Server<O> {
         restored: Restored,
         (machine, snapshots): (Machine, Vec<KeptSnapshot>),
         about: About,
-        founding: Option<FoundingOffer>,
+        founding: FoundingEntry,
         is_founder: bool,
     ) {
         let (cluster, epoch) = (about.cluster, about.epoch);
@@ -62,8 +62,16 @@ impl<O: Outside> Server<O> {
         let limits = limits(&self.config);
         let max_batch_bytes = self.config.cluster.max_batch_bytes;
         let snapshot_rules = snapshot_rules(&self.config.snapshot);
-        let parts =
-            Parts { about, limits, raft, machine, max_batch_bytes, snapshot_rules, snapshots };
+        let parts = Parts {
+            about,
+            limits,
+            founding,
+            raft,
+            machine,
+            max_batch_bytes,
+            snapshot_rules,
+            snapshots,
+        };
         let mut driver = Driver::new(parts, self.now);
         for (id, connection) in &self.state.connections {
             if let Stage::Client(client) = connection.stage {
@@ -79,7 +87,6 @@ impl<O: Outside> Server<O> {
             driver,
             cluster,
             epoch,
-            founding,
             is_founder,
         };
         self.life = Life::Serving(Box::new(serving));

@@ -44,6 +44,20 @@ enum Stage<D: Disk> {
     Verified(SnapshotId),
 }
 
+/// Makes a whole snapshot, at once.
+pub(in crate::storage) fn build<D: Disk>(
+    shared: &Shared<D>,
+    head: SnapshotHead,
+    source: Box<dyn SnapshotSource>,
+) -> Result<SnapshotId, StorageError> {
+    let mut build = Build::begin(shared, head, source)?;
+    loop {
+        if let Some(id) = build.step(shared, SYNC_BYTES)? {
+            return Ok(id);
+        }
+    }
+}
+
 impl<D: Disk> Build<D> {
     pub(super) fn begin(
         shared: &Shared<D>,

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use byteorder::{ByteOrder, LittleEndian};
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 
 use crate::model::{
-    ByteReader, ClusterId, Configuration, Epoch, Index, LogId, LogTime, MAX_PIECE_BYTES, Term,
+    Batch, ByteReader, ClusterId, Configuration, Epoch, FoundingEntry, Index, LogId, LogTime,
+    MAX_PIECE_BYTES, Term,
 };
 use crate::storage::page::{PAGE_BODY, PAGE_BYTES, PageFault, PageKind, counter};
 
@@ -45,6 +46,8 @@ pub struct SnapshotHead {
     /// The configuration as of that entry, and the index of the entry that holds it, which is
     /// not above that of `last`.
     pub configuration: (Index, Configuration),
+    /// The cluster's first entry: the log may have let it go, and who missed it needs it still.
+    pub founding: FoundingEntry,
 }
 
 impl SnapshotHead {
@@ -65,6 +68,7 @@ impl SnapshotHead {
         body.put_u64_le(self.time.0);
         body.put_u64_le(self.configuration.0.0);
         self.configuration.1.encode(&mut body);
+        body.put_slice(&self.founding.batch().bytes());
         let length = (PAGE_BODY + body.len()).next_multiple_of(PAGE_BYTES);
         LittleEndian::write_u32(&mut body[..4], length as u32);
         PAGE.seal(0, &body)
@@ -89,9 +93,25 @@ impl SnapshotHead {
             return Err(reader.invalid("index of the configuration", 8, since.0).into());
         }
         let configuration = Configuration::decode(&mut reader)?;
+        let founding = read_founding(&mut reader)?;
+        if founding.founding().cluster != cluster {
+            let found = founding.founding().cluster.0 as u64;
+            return Err(reader.invalid("cluster id of the founding entry", 0, found).into());
+        }
         let last = LogId { term, index };
-        Ok(SnapshotHead { cluster, epoch, last, time, configuration: (since, configuration) })
+        let configuration = (since, configuration);
+        Ok(SnapshotHead { cluster, epoch, last, time, configuration, founding })
     }
+}
+
+fn read_founding(reader: &mut ByteReader<'_>) -> Result<FoundingEntry, PageFault> {
+    const FIELD: &str = "founding entry";
+    // An entry begins with its own length.
+    let length = reader.u32(FIELD)?;
+    let rest = reader.take(FIELD, (length as usize).saturating_sub(4))?;
+    let bytes = Bytes::from([&length.to_le_bytes(), rest].concat());
+    let entry = Batch::parse(bytes).and_then(FoundingEntry::new);
+    entry.map_err(|_| reader.invalid(FIELD, rest.len() + 4, u64::from(length)).into())
 }
 
 /// How long the head is that begins with this page; `None` if the page can't be a head's.

@@ -19,6 +19,7 @@ use std::fmt::Debug;
 
 use bytes::BytesMut;
 
+pub(super) use build::build;
 pub use format::SnapshotHead;
 pub(super) use kept::Snapshots;
 pub(super) use opening::{Chosen, SnapshotsFound, choose, find, open};

@@ -6,7 +6,8 @@ use super::images::sink;
 use super::losable::LosableDisk;
 use crate::model::{
     Batch, BatchBuilder, Boot, ClusterId, Configuration, EntryHeader, EntryKind, Epoch, Founding,
-    HardState, Incarnation, Index, LogId, LogTime, Member, NodeId, Seat, Standing, Term, WriteSeq,
+    FoundingEntry, HardState, Incarnation, Index, LogId, LogTime, Member, NodeId, Seat, SnapshotId,
+    Standing, Term, WriteSeq,
 };
 use crate::storage::{
     Directory, Disk, FileReport, FileWork, FileWorker, LogDone, LogWork, LogWriter, OpenOptions,
@@ -48,7 +49,12 @@ pub(super) fn configuration(address: &str) -> Configuration {
 }
 
 /// The founding entry of a cluster.
-pub(super) fn founding(cluster: u128) -> Batch {
+pub(super) fn founding(cluster: u128) -> FoundingEntry {
+    founding_that(cluster, None)
+}
+
+/// That of a cluster which begins with the state of this snapshot.
+pub(super) fn founding_that(cluster: u128, restored: Option<SnapshotId>) -> FoundingEntry {
     let founding = Founding {
         cluster: ClusterId(cluster),
         epoch: Epoch(0),
@@ -56,13 +62,9 @@ pub(super) fn founding(cluster: u128) -> Batch {
         name: "test".to_owned(),
         configuration: configuration("127.0.0.1:3111"),
         settings: vec![9; 20],
+        restored,
     };
-    let mut payload = Vec::new();
-    founding.encode(&mut payload);
-    let mut builder = BatchBuilder::default();
-    let header = EntryHeader { kind: EntryKind::FOUNDING, id: id(0, 1), time: LogTime(1000) };
-    builder.push(header, &payload);
-    builder.take().unwrap()
+    FoundingEntry::make(founding, LogTime(1000))
 }
 
 /// Commands of one term, with payloads of `bytes` bytes that tell them apart.
@@ -276,18 +278,18 @@ impl Run {
     }
 
     fn found(&mut self, cluster: u128) -> Result<(), StorageError> {
-        let batch = founding(cluster);
+        let founding = founding(cluster);
         let mut next = self.acknowledged.clone();
         next.cluster = Some(ClusterId(cluster));
-        next.log = vec![batch.bytes().to_vec()];
+        next.log = vec![founding.batch().bytes().to_vec()];
         self.under_way = Some(next);
         match std::mem::replace(&mut self.workers, Workers::None) {
             Workers::Unformed(unformed) => {
-                let recovered = unformed.found(&batch)?;
+                let recovered = unformed.found(&founding)?;
                 self.workers = Workers::Formed(Box::new((recovered.writer, recovered.files)));
             }
             Workers::Formed(mut workers) => {
-                workers.0.perform(LogWork::Refound { founding: batch })?;
+                workers.0.perform(LogWork::Refound { founding })?;
                 self.workers = Workers::Formed(workers);
             }
             Workers::None => panic!("no workers"),

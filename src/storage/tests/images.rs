@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytes::{BufMut, BytesMut};
 
-use super::harness::{ROOT, configuration};
+use super::harness::{ROOT, configuration, founding};
 use crate::model::{ClusterId, Epoch, Hash128, Index, LogId, LogTime, SnapshotId};
 use crate::storage::{
     Access, Disk, DiskFile, FileReport, FileWork, FileWorker, Refusal, SnapshotHead, SnapshotSink,
@@ -84,6 +84,7 @@ pub(super) fn head(last: LogId) -> SnapshotHead {
         last,
         time: LogTime(1000 + last.index.0),
         configuration: (Index(1), configuration("127.0.0.1:3111")),
+        founding: founding(5),
     }
 }
 
@@ -101,6 +102,7 @@ pub(super) fn file(head: &SnapshotHead, payload: &[u8]) -> Vec<u8> {
     bytes.put_u64_le(head.time.0);
     bytes.put_u64_le(head.configuration.0.0);
     head.configuration.1.encode(&mut bytes);
+    bytes.put_slice(&head.founding.batch().bytes());
     bytes.resize(bytes.len().next_multiple_of(4096), 0);
     let length = bytes.len() as u32;
     bytes[16..20].copy_from_slice(&length.to_le_bytes());

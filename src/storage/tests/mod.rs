@@ -10,6 +10,7 @@ mod inspection;
 mod losable;
 mod real_disk;
 mod reset;
+mod restore;
 mod rows;
 mod snapshot_crash;
 mod snapshot_damage;

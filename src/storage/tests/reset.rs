@@ -286,7 +286,7 @@ fn a_crash_at_every_operation_of_a_reset_gives_the_old_log_or_the_new_one() {
             if let Ok(mut old) = start(&after.copy()) {
                 assert!(!done);
                 let log = all_entries(&mut old.files, 1, old.last);
-                assert_eq!(log, [founding(5).bytes().to_vec()]);
+                assert_eq!(log, [founding(5).batch().bytes().to_vec()]);
             }
             let after = start_behind(&after, base);
             match after {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::harness::{
-    ROOT, all_entries, append, commands, configuration, founded, id, options, start, start_with,
+    ROOT, all_entries, append, commands, configuration, founded, founding, id, options, start,
+    start_with,
 };
 use super::images::{
     Loaded, contents, file, head, id_of, path, payload, put, put_file, seal_head, sink,
@@ -206,7 +207,8 @@ fn a_snapshot_of_another_cluster_is_refused() {
     let disk = crashed();
     put(&disk, id(1, 4), 100);
     let other = super::images::head(id(1, 7));
-    let other = crate::storage::SnapshotHead { cluster: ClusterId(6), ..other };
+    let other =
+        crate::storage::SnapshotHead { cluster: ClusterId(6), founding: founding(6), ..other };
     put_file(&disk, &path(id(1, 7)), &file(&other, &payload(id(1, 7), 100)));
     let damage = refusal(&disk);
     assert!(damage.what.contains("another cluster"), "{damage}");

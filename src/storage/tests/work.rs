@@ -81,7 +81,7 @@ fn a_replaced_suffix_is_gone_also_where_the_block_begins_a_segment() {
     append(&mut node.writer, id(1, 11), commands(1, 12, 10, 300));
     let new = commands(2, 6, 15, 600);
     append(&mut node.writer, id(1, 5), new.clone());
-    let mut expected = entries_of(&founding(5));
+    let mut expected = entries_of(founding(5).batch());
     expected.extend(entries_of(&commands(1, 2, 4, 300)));
     expected.extend(entries_of(&new));
     assert_eq!(all_entries(&mut node.files, 1, Index(20)), expected);
@@ -229,7 +229,7 @@ fn a_founding_can_be_given_up_for_another_while_only_elections_follow_it() {
     node.writer.perform(work).unwrap();
     let work = LogWork::Refound { founding: founding(3) };
     assert_eq!(node.writer.perform(work).unwrap().done, LogDone::Refounded);
-    assert_eq!(all_entries(&mut node.files, 1, Index(1)), entries_of(&founding(3)));
+    assert_eq!(all_entries(&mut node.files, 1, Index(1)), entries_of(founding(3).batch()));
     append_in_term(&mut node.writer, id(0, 1), commands(9, 2, 1, 10));
     drop(node);
     let recovered = start(&disk.after_power_cut(&mut || false)).unwrap();

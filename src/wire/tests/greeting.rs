@@ -84,7 +84,7 @@ fn two_sides_that_both_call_or_both_answer_are_told_so() {
 fn what_a_newer_version_adds_behind_the_known_fields_is_skipped() {
     let (_, hello) = hellos().remove(0);
     let mut bytes = encoded(|out| hello.encode(out)).to_vec();
-    bytes.extend([1, 0, 3, 0, b'n', b'e', b'w', 9, 0, 0, 0]);
+    bytes.extend([2, 0, 3, 0, b'n', b'e', b'w', 9, 0, 0, 0]);
     seal_by_hand(&mut bytes);
     assert_eq!(read_hello(&bytes), Ok(Some(hello)));
 
@@ -102,6 +102,7 @@ fn tagged_fields_that_are_cut_or_out_of_order_are_refused() {
         (&[1], "tag"),
         (&[2, 0, 0, 0, 1, 0, 0, 0], "tag"),
         (&[2, 0, 0, 0, 2, 0, 0, 0], "tag"),
+        (&[1, 0, 3, 0, b'n', b'e', b'w'], "snapshot term"),
     ] {
         let mut bytes = encoded(|out| hellos()[0].1.encode(out)).to_vec();
         bytes.extend(tail);

@@ -4,11 +4,11 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::samples::{
-    batch, encoded, founding_batch, frame_by_hand, log_id, message_bytes, read_one, status,
+    batch, encoded, founding_entry, frame_by_hand, log_id, message_bytes, read_one, status,
 };
 use crate::model::{
-    Append, AppendReply, BatchBuilder, Body, EntryHeader, EntryKind, Index, LogId, LogTime,
-    MAX_ENTRY_BYTES, Round, Term,
+    Append, AppendReply, BatchBuilder, Body, EntryHeader, EntryKind, FoundingEntry, Index, LogId,
+    LogTime, MAX_ENTRY_BYTES, Round, Term,
 };
 use crate::wire::*;
 
@@ -77,8 +77,8 @@ fn only_the_first_entry_of_a_cluster_is_a_founding() {
         assert!(error.to_string().starts_with("frame at offset 0: founding: entries from 10"));
         error.to_string()
     };
-    let founding = founding_batch();
-    assert!(FoundingOffer::new(founding.clone()).is_ok());
+    let founding = founding_entry().batch().clone();
+    assert!(FoundingEntry::new(founding.clone()).is_ok());
     assert!(refused(&batch(&[(0, 1)]).bytes()).contains("kind at offset 10: 3"));
     assert!(refused(&batch(&[(0, 2)]).bytes()).contains("2@0 doesn't follow"));
     assert!(refused(&batch(&[(1, 1)]).bytes()).contains("1@1 doesn't follow"));

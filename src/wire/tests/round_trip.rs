@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::samples::{
-    answers, batch, encode_again, encoded, founding_batch, founding_replies, frames, hellos,
+    answers, batch, encode_again, encoded, founding_entry, founding_replies, frames, hellos,
     log_id, read_one, status,
 };
 use crate::model::{
@@ -299,10 +299,11 @@ fn party() -> impl Strategy<Value = Party> {
     let range = (any::<u32>(), any::<u32>())
         .prop_map(|(one, other)| VersionRange { lowest: one.min(other), highest: one.max(other) });
     let place = (prop::option::of(1..=u128::MAX), counter(), text(), text());
-    let durable = (counter(), any::<u64>(), term_and_id());
+    let restores = prop::option::of(snapshot(LogId::new(Term(3), Index(5)), 0));
+    let durable = (counter(), any::<u64>(), term_and_id(), restores);
     (range.clone(), range, place, prop::option::of(member()), durable, any::<u64>()).prop_map(
         |(protocol, features, (cluster, epoch, cluster_name, address), member, durable, hash)| {
-            let (boot, start, (term, last)) = durable;
+            let (boot, start, (term, last), restores) = durable;
             Party {
                 protocol,
                 features,
@@ -316,6 +317,7 @@ fn party() -> impl Strategy<Value = Party> {
                 nodes_hash: hash,
                 cluster_name,
                 address,
+                restores,
             }
         },
     )
@@ -402,8 +404,7 @@ proptest! {
 
 #[test]
 fn foundings_and_their_answers_read_back() {
-    let offer = FoundingOffer::new(founding_batch()).unwrap();
-    check(Traffic::Peers, Incoming::Founding(offer));
+    check(Traffic::Peers, Incoming::Founding(founding_entry()));
     for (_, reply) in founding_replies() {
         check(Traffic::Peers, Incoming::FoundingReply(reply));
     }

@@ -6,8 +6,8 @@ use bytes::{Bytes, BytesMut};
 
 use crate::model::{
     Append, AppendReply, Batch, BatchBuilder, Body, Boot, ClusterId, Configuration, EntryHeader,
-    EntryKind, Epoch, Founding, Incarnation, Index, LogId, LogTime, Member, NodeId, PeerLevel,
-    Piece, PieceReply, Receipt, Round, Seat, SnapshotId, Standing, StartNumber, Term,
+    EntryKind, Epoch, Founding, FoundingEntry, Incarnation, Index, LogId, LogTime, Member, NodeId,
+    PeerLevel, Piece, PieceReply, Receipt, Round, Seat, SnapshotId, Standing, StartNumber, Term,
 };
 use crate::wire::*;
 
@@ -35,7 +35,7 @@ pub(super) fn batch(ids: &[(u64, u64)]) -> Batch {
     builder.take().unwrap()
 }
 
-pub(super) fn founding_batch() -> Batch {
+pub(super) fn founding_entry() -> FoundingEntry {
     let seat = Seat {
         id: node(1),
         incarnation: Some(member(1).incarnation),
@@ -49,13 +49,9 @@ pub(super) fn founding_batch() -> Batch {
         name: "raft".to_owned(),
         configuration: Configuration::new(vec![seat]),
         settings: vec![1, 2, 3],
+        restored: None,
     };
-    let mut payload = Vec::new();
-    founding.encode(&mut payload);
-    let mut builder = BatchBuilder::default();
-    let header = EntryHeader { kind: EntryKind::FOUNDING, id: log_id(0, 1), time: LogTime(1_000) };
-    builder.push(header, &payload);
-    builder.take().unwrap()
+    FoundingEntry::make(founding, LogTime(1_000))
 }
 
 pub(super) fn party() -> Party {
@@ -72,6 +68,7 @@ pub(super) fn party() -> Party {
         nodes_hash: 0xfeed_beef,
         cluster_name: "raft".to_owned(),
         address: "10.0.0.1:3111".to_owned(),
+        restores: None,
     }
 }
 
@@ -161,11 +158,11 @@ pub(super) fn bodies() -> Vec<(&'static str, Body)> {
 }
 
 pub(super) fn founding_replies() -> Vec<(&'static str, FoundingReply)> {
-    let offer = FoundingOffer::new(founding_batch()).unwrap();
+    let offer = founding_entry();
     let text = "the log holds more than a founding entry".to_owned();
     vec![
         ("founding_reply stored", FoundingReply::Stored { cluster: CLUSTER }),
-        ("founding_reply prefers", FoundingReply::Prefers(Box::new(offer))),
+        ("founding_reply prefers", FoundingReply::Prefers(offer)),
         ("founding_reply refused", FoundingReply::Refused { text }),
     ]
 }
@@ -246,7 +243,7 @@ pub(super) fn replies() -> Vec<(&'static str, Reply)> {
 }
 
 pub(super) fn status() -> StatusReply {
-    let offer = FoundingOffer::new(founding_batch()).unwrap();
+    let offer = founding_entry();
     let peer = PeerReport {
         member: member(2),
         connected: true,
@@ -301,7 +298,7 @@ pub(super) fn status() -> StatusReply {
         state_bytes: 71_000_000,
         clients: 12,
         configuration_index: Index(1),
-        configuration: offer.founding.configuration,
+        configuration: offer.founding().configuration.clone(),
         peers: vec![peer],
         waits_for: vec![awaited],
         reasons: vec![reason],
@@ -318,8 +315,8 @@ pub(super) fn frames() -> Vec<(&'static str, Traffic, Bytes, Incoming)> {
     let (index, hash) = (Index(800), 0x0123_4567_89ab_cdef);
     let bytes = encoded(|out| encode_point_report(index, hash, out));
     frames.push(("point_report", Traffic::Peers, bytes, Incoming::PointReport { index, hash }));
-    let offer = FoundingOffer::new(founding_batch()).unwrap();
-    let bytes = encoded(|out| offer.encode(out));
+    let offer = founding_entry();
+    let bytes = encoded(|out| encode_founding(&offer, out));
     frames.push(("founding", Traffic::Peers, bytes, Incoming::Founding(offer)));
     for (name, reply) in founding_replies() {
         let bytes = encoded(|out| reply.encode(out));
@@ -362,7 +359,7 @@ pub(super) fn encode_again(incoming: &Incoming) -> Bytes {
         Incoming::PointReport { index, hash } => {
             encoded(|out| encode_point_report(*index, *hash, out))
         }
-        Incoming::Founding(offer) => encoded(|out| offer.encode(out)),
+        Incoming::Founding(offer) => encoded(|out| encode_founding(offer, out)),
         Incoming::FoundingReply(reply) => encoded(|out| reply.encode(out)),
         Incoming::Request(request) => encoded(|out| request.encode(out)),
         Incoming::Reply(reply) => encoded(|out| reply.encode(out)),

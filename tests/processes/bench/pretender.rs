@@ -4,10 +4,12 @@ use std::io::{Error, ErrorKind, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 
 use bytes::BytesMut;
-use raft_node::model::{Body, Boot, ClusterId, Epoch, Index, LogId, Member, StartNumber, Term};
+use raft_node::model::{
+    Body, Boot, ClusterId, Epoch, FoundingEntry, Index, LogId, Member, StartNumber, Term,
+};
 use raft_node::wire::{
-    Addressed, FoundingOffer, FoundingReply, Frame, FrameReader, Hello, HelloAnswer, Incoming,
-    Party, Purpose, Verdict, encode_message,
+    Addressed, FoundingReply, Frame, FrameReader, Hello, HelloAnswer, Incoming, Party, Purpose,
+    Verdict, encode_message,
 };
 
 use super::{PATIENCE, wait_for};
@@ -28,7 +30,7 @@ impl Pretender {
 
     /// Waits until an empty node, which is called by another one, is offered a founding; the
     /// other one never hears what became of it.
-    pub(crate) fn wait_for_offer(self) -> FoundingOffer {
+    pub(crate) fn wait_for_offer(self) -> FoundingEntry {
         loop {
             let mut call = self.answer();
             while let Some(incoming) = call.next() {
@@ -46,7 +48,7 @@ impl Pretender {
             while let Some(incoming) = call.next() {
                 match incoming {
                     Incoming::Founding(offer) => {
-                        let cluster = offer.founding.cluster;
+                        let cluster = offer.founding().cluster;
                         self.cluster = Some(cluster);
                         let mut bytes = BytesMut::new();
                         FoundingReply::Stored { cluster }.encode(&mut bytes);

@@ -27,6 +27,7 @@ pub(crate) fn client_hello(protocol: VersionRange) -> BytesMut {
         nodes_hash: 0,
         cluster_name: String::new(),
         address: String::new(),
+        restores: None,
     };
     let (to, authentication) = (Addressed::default(), Authentication::default());
     let mut bytes = BytesMut::new();

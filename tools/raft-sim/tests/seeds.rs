@@ -68,6 +68,14 @@ const REGRESSIONS: &[(u64, u64, &[Fault], &str)] = &[
         "a bit flipped in the last block of a log whose next segment was still to be made by a \
          disk that stood still, where rot can't be told from a torn end (by the simulator)",
     ),
+    (
+        4945,
+        5,
+        &Fault::ALL,
+        "a founder that had crashed before it stored the founding entry came back when the others \
+         had let that entry go, and was never given it",
+    ),
+    (8941, 18, &Fault::ALL, "the same, and without that founder the others were no majority"),
 ];
 
 /// The worlds of a test are short.

@@ -15,6 +15,7 @@ fn door(number: u16, boot: u64) -> Door {
         start: StartNumber(1000 * u64::from(number) + boot),
         cluster_name: "raft".to_owned(),
         nodes_hash: 1,
+        restores: None,
         address: format!("host{number}:3111"),
         keeps_nothing: false,
     })

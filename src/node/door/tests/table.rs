@@ -17,6 +17,7 @@ fn door(number: u16) -> Door {
         start: StartNumber(u64::from(number)),
         cluster_name: "raft".to_owned(),
         nodes_hash: 5,
+        restores: None,
         address: format!("host{number}:3111"),
         keeps_nothing: false,
     })
@@ -114,7 +115,7 @@ fn who_was_left_behind_by_a_later_epoch_is_told_so_and_recognises_it() {
     let old = formed(&members, 20);
     let new = Standpoint { cluster: Some((CLUSTER, Epoch(2))), ..formed(&members, 21) };
     let (mut one, mut two) = (door(1), door(2));
-    let hello = two.hello(member(1, 100).id, &old);
+    let hello = two.hello(NodeId::new(1), &old);
     let refused = one.judge(&hello, &new).unwrap_err();
     assert_eq!(refused.code, HelloRefusal::WRONG_EPOCH);
     for part in ["epoch 2", "without node 2", "epoch 1", "raft-ctl recover apply"] {
@@ -124,7 +125,7 @@ fn who_was_left_behind_by_a_later_epoch_is_told_so_and_recognises_it() {
     assert!(two.is_left_behind_by(&answer.party, &old));
     assert!(!one.is_left_behind_by(&hello.party, &new));
     // The other way round it is the same, and only one of the two was left behind.
-    let hello = one.hello(member(2, 100).id, &new);
+    let hello = one.hello(NodeId::new(2), &new);
     let refused = two.judge(&hello, &old).unwrap_err();
     assert!(refused.text.contains("node 1 is in epoch 2"), "{}", refused.text);
     assert!(two.is_left_behind_by(&hello.party, &old));
@@ -205,6 +206,34 @@ fn unequal_files_keep_a_cluster_from_forming_and_a_formed_one_does_not_mind() {
     let refused = door(1).judge(&hello, &unformed()).unwrap_err();
     assert_eq!(refused.code, HelloRefusal::WRONG_NODES);
     assert_eq!(judged(|hello| hello.party.nodes_hash = 6), Ok(Footing::Members));
+}
+
+#[test]
+fn only_nodes_that_restore_the_same_snapshot_or_none_form_a_cluster() {
+    let snapshot =
+        |hash| Some(SnapshotId { last: LogId::new(Term(3), Index(500)), bytes: 9000, hash });
+    let restoring = |number, restores| {
+        let me = Myself { restores, ..door(number).me().clone() };
+        Door::new(me)
+    };
+    let all = [None, snapshot(1), snapshot(2)];
+    for (mine, yours) in all.iter().flat_map(|one| all.map(|other| (*one, other))) {
+        let hello = restoring(2, yours).hello(NodeId::new(1), &unformed());
+        let judged = restoring(1, mine).judge(&hello, &unformed());
+        if mine == yours {
+            assert_eq!(judged, Ok(Footing::Founders));
+            continue;
+        }
+        let refused = judged.unwrap_err();
+        assert_eq!(refused.code, HelloRefusal::WRONG_SNAPSHOT);
+        assert!(refused.text.contains("--restore and the same file"), "{}", refused.text);
+    }
+    // Who has formed doesn't speak of it any more, and doesn't ask.
+    let members = members();
+    let hello = restoring(2, snapshot(1)).hello(NodeId::new(1), &formed(&members, 600));
+    assert_eq!(hello.party.restores, None);
+    let hello = restoring(2, snapshot(1)).hello(NodeId::new(1), &unformed());
+    assert_eq!(door(1).judge(&hello, &formed(&members, 600)), Ok(Footing::Founders));
 }
 
 #[test]

@@ -9,14 +9,13 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::kv::{Answer, Command, Operation, Query, Settings};
 use crate::model::{
-    Batch, Boot, ClusterId, Configuration, Epoch, Founding, Incarnation, Index, LogTime, Member,
-    Message, NodeId, PeerLevel, Seat, SnapshotId, Standing, Time,
+    Batch, Boot, ClusterId, Configuration, Epoch, Founding, FoundingEntry, Incarnation, Index,
+    LogTime, Member, Message, NodeId, PeerLevel, Seat, SnapshotId, Standing, Time,
 };
 use crate::node::content::Loading;
 use crate::node::driver::{
     About, ClientId, Driver, DriverInput, DriverOutput, Halt, Limits, Notice, Parts, SnapshotRules,
 };
-use crate::node::forming;
 use crate::node::opening::{loaded, restored};
 use crate::raft::{Config, Raft, RoleKind};
 use crate::storage::{
@@ -72,7 +71,7 @@ pub(super) struct Cluster {
     pub(super) now: Time,
     pub(super) nodes: BTreeMap<u16, Node>,
     disks: BTreeMap<u16, MemoryDisk>,
-    founding: Batch,
+    founding: FoundingEntry,
     /// Pairs that don't hear each other.
     cut: BTreeSet<(u16, u16)>,
     /// Nodes whose log thread doesn't get its work done.
@@ -114,7 +113,7 @@ pub(super) fn member(number: u16) -> Member {
     Member { id: id(number), incarnation: Incarnation(1000 + u128::from(number)) }
 }
 
-fn found(nodes: u16) -> Batch {
+fn found(nodes: u16) -> FoundingEntry {
     let seat = |number| Seat {
         id: id(number),
         incarnation: Some(member(number).incarnation),
@@ -128,14 +127,15 @@ fn found(nodes: u16) -> Batch {
         name: "raft".to_owned(),
         configuration: Configuration::new((1..=nodes).map(seat).collect()),
         settings: Settings::default().encode(),
+        restored: None,
     };
-    forming::encode(&founding, LogTime(1_000_000_000)).batch
+    FoundingEntry::make(founding, LogTime(1_000_000_000))
 }
 
 fn open(
     disk: &MemoryDisk,
     number: u16,
-    founding: &Batch,
+    founding: &FoundingEntry,
     segment_bytes: u64,
 ) -> Recovered<MemoryDisk> {
     let options = OpenOptions {
@@ -235,6 +235,7 @@ impl Cluster {
         let parts = Parts {
             about,
             limits,
+            founding: recovered.founding.clone(),
             raft,
             machine,
             max_batch_bytes: 256 << 10,

@@ -3,6 +3,7 @@
 mod orders;
 
 use super::*;
+use crate::model::Index;
 
 fn id(number: u16) -> NodeId {
     NodeId::new(number).unwrap()
@@ -22,6 +23,7 @@ fn plan(nodes: u16, quorum_is_enough: bool) -> Plan {
         quorum_is_enough,
         joins: false,
         settings: vec![7],
+        restores: None,
     }
 }
 
@@ -31,7 +33,7 @@ fn forming(me: u16, nodes: u16, quorum_is_enough: bool) -> Forming {
 
 fn founds(forming: &Forming, milliseconds: u64) -> Option<Founding> {
     let now = Time::ZERO + Duration::from_millis(milliseconds);
-    forming.found(now, LogTime(5), 77).map(|offer| offer.founding)
+    forming.found(now, LogTime(5), 77).map(|offer| offer.founding().clone())
 }
 
 #[test]
@@ -107,7 +109,7 @@ fn with_a_quorum_both_sides_say_which_node_needs_the_leave_to_found() {
 fn an_offer_is_taken_if_it_is_the_cluster_that_the_file_means() {
     let mut founder = forming(1, 3, true);
     founder.came(member(2), false, Time::ZERO);
-    let offer = encode(&founds(&founder, 1000).unwrap(), LogTime(5));
+    let offer = founds(&founder, 1000).unwrap();
     assert_eq!(forming(2, 3, false).accepts(&offer), Ok(()));
     assert_eq!(forming(3, 3, false).accepts(&offer), Ok(()), "the seat is vacant");
     let added = Forming::new(member(4), plan(4, false), Time::ZERO);
@@ -148,6 +150,44 @@ fn a_node_that_joins_never_founds_and_says_who_does_not_take_it_in() {
     }
 }
 
+#[test]
+fn a_founder_takes_part_only_with_the_state_that_the_cluster_begins_with() {
+    let snapshot = |hash| SnapshotId { last: LogId::new(Term(3), Index(500)), bytes: 9, hash };
+    let restoring = |me, restores| {
+        let plan = Plan { restores, ..plan(2, false) };
+        Forming::new(member(me), plan, Time::ZERO)
+    };
+    let mut founder = restoring(1, Some(snapshot(1)));
+    founder.came(member(2), false, Time::ZERO);
+    let restored = founds(&founder, 0).expect("all are there");
+    assert_eq!(restored.restored, Some(snapshot(1)));
+    assert_eq!(restoring(2, Some(snapshot(1))).accepts(&restored), Ok(()));
+    let without = restoring(2, None).accepts(&restored).unwrap_err();
+    assert!(without.contains("start this node with --restore"), "{without}");
+    let other = restoring(2, Some(snapshot(2))).accepts(&restored).unwrap_err();
+    assert!(other.contains("give all nodes the same file"), "{other}");
+    let mut founder = restoring(1, None);
+    founder.came(member(2), false, Time::ZERO);
+    let empty = founds(&founder, 0).expect("all are there");
+    let needless = restoring(2, Some(snapshot(1))).accepts(&empty).unwrap_err();
+    assert!(needless.contains("wasn't restored"), "{needless}");
+}
+
+#[test]
+fn a_founding_with_a_state_neither_gives_way_nor_is_given_way_to() {
+    let id = SnapshotId { last: LogId::new(Term(3), Index(500)), bytes: 9, hash: 1 };
+    let with_state =
+        |founder, cluster| Founding { restored: Some(id), ..founding(founder, cluster) };
+    let gives_way = |own: &Founding, other: &Founding| {
+        let own = Claim { founding: own, last_term: Term(0) };
+        own.gives_way_to(&Claim { founding: other, last_term: Term(5) })
+    };
+    assert!(gives_way(&founding(2, 50), &founding(1, 40)));
+    assert!(!gives_way(&with_state(2, 50), &founding(1, 40)));
+    assert!(!gives_way(&founding(2, 50), &with_state(1, 40)));
+    assert!(!gives_way(&with_state(2, 50), &with_state(1, 40)));
+}
+
 fn founding(founder: u16, cluster: u128) -> Founding {
     let seat = |seat| Seat {
         id: id(seat),
@@ -162,6 +202,7 @@ fn founding(founder: u16, cluster: u128) -> Founding {
         name: "raft".to_owned(),
         configuration: Configuration::new((1..=3).map(seat).collect()),
         settings: Vec::new(),
+        restored: None,
     }
 }
 

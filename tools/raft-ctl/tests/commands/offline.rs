@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use raft_node::kv::{Command, Expected, Operation, Settings};
 use raft_node::model::{
-    BatchBuilder, ClusterId, Configuration, EntryHeader, EntryKind, Epoch, Founding, HardState,
-    Incarnation, Index, LogId, LogTime, NodeId, Seat, Standing, Term, WriteSeq,
+    BatchBuilder, ClusterId, Configuration, EntryHeader, EntryKind, Epoch, Founding, FoundingEntry,
+    HardState, Incarnation, Index, LogId, LogTime, NodeId, Seat, Standing, Term, WriteSeq,
 };
 use raft_node::storage::{
     Directory, LogWork, OpenOptions, Opened, RealDisk, SnapshotSink, SyncMode,
@@ -25,9 +25,8 @@ pub(crate) fn directory() -> (tempfile::TempDir, PathBuf) {
     let Opened::Unformed(unformed) = open(&path) else { panic!("the directory is new") };
     let mut batch = BatchBuilder::default();
     let mut payload = Vec::new();
-    founding().encode(&mut payload);
-    batch.push(header(1, 0, EntryKind::FOUNDING), &payload);
-    let mut recovered = unformed.found(&batch.take().unwrap()).unwrap();
+    let founding = FoundingEntry::make(founding(), header(1, 0, EntryKind::FOUNDING).time);
+    let mut recovered = unformed.found(&founding).unwrap();
     let put = Operation::Put { key: b"user:1", value: b"ann" };
     let cas =
         Operation::CompareAndSwap { key: b"cfg", expected: Expected::Value(b"v1"), value: b"v2" };
@@ -88,6 +87,7 @@ pub(crate) fn founding() -> Founding {
         name: "raft".to_owned(),
         configuration: Configuration::new(seats),
         settings: Settings::default().encode(),
+        restored: None,
     }
 }
 

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use raft_node::kv::{Command, Image, Machine, Operation};
-use raft_node::model::{EntryHeader, EntryKind, EntryRef, Index, LogId, LogTime, Term};
+use raft_node::model::{
+    EntryHeader, EntryKind, EntryRef, FoundingEntry, Index, LogId, LogTime, Term,
+};
 use raft_node::storage::{FileReport, FileWork, Opened, SnapshotHead, SnapshotSource};
 use raft_node::wire::KeptSnapshot;
 
@@ -81,6 +83,7 @@ fn written(index: u64, source: Box<dyn SnapshotSource>) -> Stored {
         last: LogId::new(Term(4), Index(index)),
         time: time(index),
         configuration: (Index(1), founding().configuration),
+        founding: FoundingEntry::make(founding(), time(1)),
     };
     let mut work = FileWork::BeginSnapshot { head, source };
     let id = loop {

@@ -93,6 +93,7 @@ mod tests {
             nodes_hash: 0,
             cluster_name: String::new(),
             address: String::new(),
+            restores: None,
         }
     }
 

@@ -76,7 +76,7 @@ impl World {
     }
 
     /// Kills the process of a machine, if it has one.
-    fn kill_if_alive(&mut self, machine: usize, death: Death) {
+    pub(super) fn kill_if_alive(&mut self, machine: usize, death: Death) {
         if matches!(self.hosts[machine].state, State::Up | State::Starting) {
             self.kill(machine, death);
         } else if death == Death::PowerCut {

@@ -143,6 +143,9 @@ impl<'kvs> VisitSource<'kvs> for Pairs {
             "reason" | "what" | "detail" => {
                 self.reason = value.to_borrowed_str().map(str::to_owned)
             }
+            "applied_before" if value.to_u64() == Some(0) => {
+                self.reason = Some("nothing was applied".to_owned());
+            }
             _ => {}
         }
         if let Some(text) = &mut self.text {

@@ -33,6 +33,7 @@ const MARKERS: &[(&str, &str, &str)] = &[
     ("snapshot_receiving", "goes on", "goes on receiving a snapshot"),
     ("snapshot_receiving", "damaged", "has received a damaged snapshot"),
     ("snapshot_installed", "", "installs a snapshot"),
+    ("snapshot_installed", "nothing was applied", "begins with a snapshot"),
     ("snapshot_lost", "", "finds a snapshot lost or damaged"),
     ("no_room_to_receive", "", "has no room to receive a snapshot"),
     ("received_snapshot_is_bad", "", "refuses a snapshot that it has received"),

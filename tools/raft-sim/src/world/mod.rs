@@ -14,6 +14,7 @@ mod findings;
 mod host;
 mod invariants;
 mod journal;
+mod latecomer;
 mod leaders;
 mod ledger;
 mod majorities;
@@ -41,6 +42,7 @@ use self::faults::Faults;
 pub use self::findings::{Finding, Outcome};
 use self::host::{Host, State};
 use self::invariants::{Cluster, Seen};
+use self::latecomer::Latecomer;
 use self::leaders::Duties;
 use self::ledger::Ledger;
 use self::network::{Network, Party};
@@ -99,6 +101,7 @@ struct World {
     history: History,
     cluster: Cluster,
     faults: Faults,
+    latecomer: Option<Latecomer>,
     phase: Phase,
     healed_at: u64,
     /// Whether somebody has led since all is well: a hand-over may come at any time after that.
@@ -132,6 +135,7 @@ impl World {
             history: History::new(),
             cluster: Cluster::default(),
             faults: Faults::new(scenario),
+            latecomer: Latecomer::draw(scenario),
             phase: Phase::Faulty,
             healed_at: u64::MAX,
             has_led: false,

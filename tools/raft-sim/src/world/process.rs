@@ -30,7 +30,7 @@ pub(crate) enum Death {
 impl World {
     /// Starts the process of a machine: it reads its disk first.
     pub(super) fn start(&mut self, machine: usize) {
-        if self.hosts[machine].state != State::Off {
+        if self.hosts[machine].state != State::Off || self.is_late(machine) {
             return;
         }
         let now = self.now;
@@ -50,7 +50,7 @@ impl World {
         let draws = (u128::from(random.next()) << 64 | u128::from(random.next()), random.next());
         let node = host.config.node_by_id(host.id).cloned().expect("the file names it");
         host.disk.begin(now);
-        let opened = open_on(host.disk.disk(), &host.config, &node, draws);
+        let opened = open_on(host.disk.disk(), &host.config, &node, draws, None);
         let at = host.disk.end(now);
         self.note(Some(machine), || "starts".to_owned());
         let (store, report) = match opened {
@@ -302,6 +302,7 @@ impl World {
         if let Err(text) = result {
             self.found(format!("node {}: {text}", machine + 1));
         }
+        self.look_for_latecomer();
     }
 
     /// A process has ended by itself.

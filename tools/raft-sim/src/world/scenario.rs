@@ -51,11 +51,13 @@ pub enum Fault {
     /// Machines that never come back once all is well: a minority, some of those that may lose
     /// what is durable.
     Losses,
+    /// A founder that crashes before it has stored the founding entry, and comes back much later.
+    Latecomers,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Fault; 20] = [
+    pub const ALL: [Fault; 21] = [
         Fault::Delays,
         Fault::Breaks,
         Fault::Cuts,
@@ -76,6 +78,7 @@ impl Fault {
         Fault::Changes,
         Fault::Walls,
         Fault::Losses,
+        Fault::Latecomers,
     ];
 
     /// The name by which it is chosen.
@@ -102,6 +105,16 @@ impl Fault {
             Fault::Changes => "changes",
             Fault::Walls => "walls",
             Fault::Losses => "losses",
+            Fault::Latecomers => "latecomers",
+        }
+    }
+
+    /// In how many of a thousand worlds it happens.
+    const fn permille(self) -> u64 {
+        match self {
+            // The others have to do without a node for long.
+            Fault::Latecomers => 150,
+            _ => 500,
         }
     }
 
@@ -185,7 +198,7 @@ impl Scenario {
         let mut random = Random::stream(seed, "scenario");
         let nodes = if random.permille(500) { 3 } else { 5 };
         // Each by a stream of its own, so that a new kind leaves the others as they are.
-        let has = |fault: &Fault| Random::stream(seed, fault.name()).permille(500);
+        let has = |fault: &Fault| Random::stream(seed, fault.name()).permille(fault.permille());
         let drawn: Vec<Fault> = Fault::ALL.into_iter().filter(has).collect();
         let is_quiet = random.permille(50);
         let allowed =

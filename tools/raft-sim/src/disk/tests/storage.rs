@@ -5,7 +5,8 @@ use std::path::Path;
 
 use raft_node::model::{
     Batch, BatchBuilder, ClusterId, Configuration, EntryHeader, EntryKind, Epoch, Founding,
-    HardState, Incarnation, Index, LogId, LogTime, NodeId, Seat, Standing, Term, WriteSeq,
+    FoundingEntry, HardState, Incarnation, Index, LogId, LogTime, NodeId, Seat, Standing, Term,
+    WriteSeq,
 };
 use raft_node::storage::{
     Directory, FileWork, LogWork, OpenOptions, Opened, Recovered, SnapshotSink, SyncMode,
@@ -31,7 +32,7 @@ fn batch(kind: EntryKind, id: LogId, payload: &[u8]) -> Batch {
     builder.take().unwrap()
 }
 
-fn founding() -> Batch {
+fn founding() -> FoundingEntry {
     let configuration = Configuration::new(vec![Seat {
         id: NodeId::new(1).unwrap(),
         incarnation: Some(Incarnation(7)),
@@ -45,10 +46,9 @@ fn founding() -> Batch {
         name: "test".to_owned(),
         configuration,
         settings: vec![9; 20],
+        restored: None,
     };
-    let mut payload = Vec::new();
-    founding.encode(&mut payload);
-    batch(EntryKind::FOUNDING, LogId::new(Term(0), Index(1)), &payload)
+    FoundingEntry::make(founding, LogTime(5))
 }
 
 fn start(disk: &SimulatedDisk, seed: u64) -> Box<Recovered<SimulatedDisk>> {
