@@ -7,7 +7,7 @@ use super::calls::Callee;
 use super::door::Footing;
 use super::driver::ClientId;
 use super::outbound::{Outbound, SLICES};
-use crate::model::{LogId, Member, NodeId};
+use crate::model::{Epoch, LogId, Member, NodeId};
 use crate::wire::{FrameReader, Purpose};
 
 /// The name of a connection. It only grows: an event for one that is gone finds nothing.
@@ -29,6 +29,8 @@ pub(crate) enum Stage {
         /// Whether this node has called it.
         is_called: bool,
         footing: Footing,
+        /// The epoch of its cluster, as its hello said.
+        epoch: Epoch,
         /// The last entry of its log, as its hello said.
         last: LogId,
     },

@@ -28,7 +28,7 @@ pub enum Store {
 }
 
 /// Stores the first entry of a log.
-type Found = dyn FnOnce(&FoundingEntry) -> Result<Formed, StorageError>;
+type Found = dyn FnOnce(&FoundingEntry, Epoch) -> Result<Formed, StorageError>;
 
 /// A directory without a log, and how it gets one.
 pub struct Unfounded {
@@ -41,9 +41,13 @@ pub struct Unfounded {
 
 impl Unfounded {
     /// Makes `founding` the durable beginning of the log, with the state that the cluster is to
-    /// begin with.
-    pub(crate) fn found(self, founding: &FoundingEntry) -> Result<Formed, StorageError> {
-        (self.found)(founding)
+    /// begin with. The cluster is in `epoch` by now.
+    pub(crate) fn found(
+        self,
+        founding: &FoundingEntry,
+        epoch: Epoch,
+    ) -> Result<Formed, StorageError> {
+        (self.found)(founding, epoch)
     }
 }
 
@@ -189,10 +193,10 @@ fn unfounded<D: Disk>(
         member: Member { id: identity.node, incarnation: identity.incarnation },
         boot: unformed.boot(),
         restores,
-        found: Box::new(move |founding| {
+        found: Box::new(move |founding, epoch| {
             let recovered = match beginning {
                 Some(beginning) => unformed.restore(beginning, founding),
-                None => unformed.found(founding),
+                None => unformed.join(founding, epoch),
             };
             recovered.map(formed)
         }),

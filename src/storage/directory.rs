@@ -235,8 +235,18 @@ impl<D: Disk> Unformed<D> {
     }
 
     /// Makes `founding` the durable beginning of the log.
-    pub fn found(mut self, founding: &FoundingEntry) -> Result<Recovered<D>, StorageError> {
-        let open = self.begin_log(LogId::ORIGIN, founding)?;
+    pub fn found(self, founding: &FoundingEntry) -> Result<Recovered<D>, StorageError> {
+        self.join(founding, founding.founding().epoch)
+    }
+
+    /// Makes the first entry of a cluster, which is in this epoch by now, the durable beginning of
+    /// the log. It is [`Unformed::found`] for who comes after a later epoch has begun.
+    pub fn join(
+        mut self,
+        founding: &FoundingEntry,
+        epoch: Epoch,
+    ) -> Result<Recovered<D>, StorageError> {
+        let open = self.begin_log(LogId::ORIGIN, (founding, epoch))?;
         let Unformed { shared, hard_state, report } = self;
         let parts = RecoveredParts {
             shared,
@@ -283,7 +293,7 @@ impl<D: Disk> Unformed<D> {
         let LoadedSnapshot { id, head, .. } = &snapshot;
         let (id, founding, last_time) = (*id, head.founding.clone(), head.time);
         let configurations = vec![head.configuration.clone()];
-        let open = self.begin_log(id.last, &founding)?;
+        let open = self.begin_log(id.last, (&founding, founding.founding().epoch))?;
         let Unformed { shared, hard_state, report } = self;
         let parts = RecoveredParts {
             shared,
@@ -306,14 +316,15 @@ impl<D: Disk> Unformed<D> {
     fn begin_log(
         &mut self,
         before: LogId,
-        founding: &FoundingEntry,
+        (founding, epoch): (&FoundingEntry, Epoch),
     ) -> Result<OpenSegment<D>, StorageError> {
         let Unformed { shared, hard_state, .. } = self;
         let first = Some(founding.batch()).filter(|_| before == LogId::ORIGIN);
         let entry_bytes = first.map_or(0, |first| BLOCK_HEAD_BYTES + first.bytes_len());
         let spare = shared.make_spare(shared.segment_bytes_for(entry_bytes as u64))?;
         let record = hard_state.record();
-        let identity = record.identity.founded(founding);
+        let cluster = Some((founding.founding().cluster, epoch));
+        let identity = Identity { cluster, ..record.identity };
         let ordinal = record.floor.ordinal + 1;
         let head = SegmentHead {
             identity,

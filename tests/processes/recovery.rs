@@ -142,6 +142,16 @@ fn two_of_five_go_on_without_the_others_and_what_they_held_is_there() {
     }
     assert_eq!(client.get("greeting").as_deref(), Some("hello again"));
     settled(&cluster, &[1, 2]);
+
+    // And new nodes come into it.
+    fs::remove_dir_all(cluster.data_directory(4)).expect("it can be removed");
+    cluster.start_node_with(4, &["--join"]);
+    wait_for("node 4 to answer", || cluster.status(4));
+    let (host, port) = cluster.address(4);
+    ctl(&cluster, &["--timeout", "60s", "members", "add", &format!("{host}:{port}")], 0);
+    cluster.node(4).kill();
+    cluster.start_node(4);
+    assert!(settled(&cluster, &[1, 2, 4]).iter().all(|status| status.epoch == Epoch(2)));
 }
 
 #[test]

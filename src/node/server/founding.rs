@@ -7,7 +7,7 @@ use log::Level;
 use super::Server;
 use super::life::{Life, Refounding, Rival, Serving};
 use crate::kv::Machine;
-use crate::model::{FoundingEntry, HardState, Index, LogId, Member, Term, TermRun};
+use crate::model::{Epoch, FoundingEntry, HardState, Index, LogId, Member, Term, TermRun};
 use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::door::Footing;
@@ -31,7 +31,7 @@ impl<O: Outside> Server<O> {
         };
         let text = format!("cluster {}", offer.founding().cluster);
         self.journal.info("founding", &text);
-        self.store_founding(&offer, true)?;
+        self.store_founding(&offer, offer.founding().epoch, true)?;
         let founders: Vec<ConnectionId> = self.nodes().collect();
         for id in founders {
             self.offer_founding(id);
@@ -39,12 +39,17 @@ impl<O: Outside> Server<O> {
         Ok(())
     }
 
-    /// Stores the first entry, and begins to serve.
-    fn store_founding(&mut self, offer: &FoundingEntry, is_founder: bool) -> Result<(), Exit> {
+    /// Stores the first entry, of a cluster that is in this epoch by now, and begins to serve.
+    fn store_founding(
+        &mut self,
+        offer: &FoundingEntry,
+        epoch: Epoch,
+        is_founder: bool,
+    ) -> Result<(), Exit> {
         let Life::Forming(early) = mem::replace(&mut self.life, Life::Between) else {
             unreachable!("only a node without a log stores a founding")
         };
-        let formed = early.unfounded.found(offer).map_err(exit_of)?;
+        let formed = early.unfounded.found(offer, epoch).map_err(exit_of)?;
         self.serve(formed, is_founder)
     }
 
@@ -94,7 +99,7 @@ impl<O: Outside> Server<O> {
 
     fn consider(&mut self, id: ConnectionId, offer: FoundingEntry) -> Result<FoundingReply, Exit> {
         let stage = self.state.connections.get(&id).map(|connection| connection.stage);
-        let Some(Stage::Node { member, last, .. }) = stage else {
+        let Some(Stage::Node { member, epoch, last, .. }) = stage else {
             unreachable!("only a node that has said hello offers")
         };
         let cluster = offer.founding().cluster;
@@ -105,7 +110,7 @@ impl<O: Outside> Server<O> {
                     return Ok(FoundingReply::Refused { text });
                 }
                 self.journal.info("founding_accepted", &format!("cluster {cluster}"));
-                self.store_founding(&offer, false)?;
+                self.store_founding(&offer, epoch, false)?;
                 self.part_from_founders(id);
                 Ok(FoundingReply::Stored { cluster })
             }
