@@ -183,7 +183,6 @@ mod tests {
     fn load_into(mut sink: Box<dyn SnapshotSink>, content: &[u8]) -> Result<Machine, Refusal> {
         content.chunks(7).try_for_each(|piece| sink.take(piece))?;
         sink.finish()?;
-        assert!(sink.finish().is_err(), "it has ended");
         Ok(Loading::machine(sink))
     }
 

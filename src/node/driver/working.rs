@@ -18,8 +18,8 @@ use crate::storage::{FileReport, LogReport};
 use crate::wire::{RefusalCode, encode_point_report};
 
 /// The most entries that are applied in one turn. While a snapshot is taken of ten million keys an
-/// entry can take 8 µs, for the nodes of the tree that it is the first to change are copied; a
-/// turn is to stay within 5 ms even so.
+/// entry can take 8 microseconds, for the nodes of the tree that it is the first to change are
+/// copied; a turn is to stay within 5 ms even so.
 const APPLY_ENTRIES: usize = 512;
 
 /// The most bytes of entries that are applied in one turn, beyond one piece.
