@@ -139,10 +139,10 @@ impl Raft {
         };
         for votes in [Standing::votes_in_outgoing, Standing::votes_in_incoming] {
             let seats = self.configurations.current().seats();
-            let set: Vec<&Seat> = seats.iter().filter(|seat| votes(seat.standing)).collect();
-            let holds = |seat: &&&Seat| seat.member().is_some_and(|it| level(it) >= self.commit);
-            let count = set.iter().filter(holds).count();
-            assert!(count * 2 > set.len(), "{} is on {count} of {} disks", self.commit, set.len());
+            let set = || seats.iter().filter(|seat| votes(seat.standing));
+            let holds = |seat: &&Seat| seat.member().is_some_and(|it| level(it) >= self.commit);
+            let (count, voters) = (set().filter(holds).count(), set().count());
+            assert!(count * 2 > voters, "{} is on {count} of {voters} disks", self.commit);
         }
     }
 
