@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::door::Footing;
 use super::driver::ClientId;
 use super::outbound::{Outbound, SLICES};
-use crate::model::{LogId, Member, NodeId};
+use crate::model::{Epoch, LogId, Member, NodeId};
 use crate::wire::{FrameReader, Purpose};
 
 /// The name of a connection. It only grows: an event for one that is gone finds nothing.
@@ -30,6 +30,8 @@ pub(crate) enum Stage {
         footing: Footing,
         /// The last entry of its log, as its hello said.
         last: LogId,
+        /// The epoch of its cluster, as its hello said; 0 if it is part of none.
+        epoch: Epoch,
     },
     /// A client.
     Client(ClientId),

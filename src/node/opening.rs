@@ -26,8 +26,8 @@ pub enum Store {
     Formed(Box<Formed>),
 }
 
-/// Stores the first entry of a log.
-type Found = dyn FnOnce(&Batch) -> Result<Formed, StorageError>;
+/// Stores the first entry of a log, in an epoch.
+type Found = dyn FnOnce(&Batch, Epoch) -> Result<Formed, StorageError>;
 
 /// A directory without a log, and how it gets one.
 pub struct Unfounded {
@@ -37,9 +37,9 @@ pub struct Unfounded {
 }
 
 impl Unfounded {
-    /// Makes `founding` the durable beginning of the log.
-    pub(crate) fn found(self, founding: &Batch) -> Result<Formed, StorageError> {
-        (self.found)(founding)
+    /// Makes `founding` the durable beginning of the log, in the epoch in which the cluster is.
+    pub(crate) fn found(self, founding: &Batch, epoch: Epoch) -> Result<Formed, StorageError> {
+        (self.found)(founding, epoch)
     }
 }
 
@@ -134,7 +134,7 @@ fn unfounded<D: Disk>(unformed: Box<Unformed<D>>) -> Unfounded {
     Unfounded {
         member: Member { id: identity.node, incarnation: identity.incarnation },
         boot: unformed.boot(),
-        found: Box::new(move |founding| unformed.found(founding).and_then(formed)),
+        found: Box::new(move |founding, epoch| unformed.found_in(founding, epoch).and_then(formed)),
     }
 }
 
@@ -142,7 +142,7 @@ fn formed<D: Disk>(recovered: Recovered<D>) -> Result<Formed, StorageError> {
     let restored = restored(&recovered);
     let Recovered { identity, mut writer, mut files, snapshot, snapshots, .. } = recovered;
     let (machine, snapshots) = loaded(snapshot, &snapshots, recovered.older_time);
-    let founding = first_entry(&mut files, recovered.base, recovered.epoch)?;
+    let founding = first_entry(&mut files, recovered.base)?;
     Ok(Formed {
         founding,
         member: Member { id: identity.node, incarnation: identity.incarnation },
@@ -195,12 +195,9 @@ pub(crate) fn restored<D: Disk>(recovered: &Recovered<D>) -> Restored {
     }
 }
 
-/// The entry that founded this epoch. Who took a founding of an earlier one would be a member of
-/// that, so it isn't passed on.
 fn first_entry<D: Disk>(
     files: &mut FileWorker<D>,
     base: LogId,
-    epoch: Epoch,
 ) -> Result<Option<FoundingOffer>, StorageError> {
     if base != LogId::ORIGIN {
         return Ok(None);
@@ -208,9 +205,7 @@ fn first_entry<D: Disk>(
     let first = base.index.next();
     let read = FileWork::Read { ticket: 0, first, last: first, max_bytes: 1 };
     Ok(match files.perform(read)? {
-        FileReport::Entries { batch, .. } => {
-            FoundingOffer::new(batch).ok().filter(|offer| offer.founding.epoch == epoch)
-        }
+        FileReport::Entries { batch, .. } => FoundingOffer::new(batch).ok(),
         _ => None,
     })
 }

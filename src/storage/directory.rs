@@ -219,14 +219,26 @@ impl<D: Disk> Unformed<D> {
         &self.report
     }
 
-    /// Makes `founding` the durable beginning of the log.
+    /// Makes `founding` the durable beginning of the log, in the epoch that it founds.
     ///
     /// # Panics
     ///
     /// If it isn't one well-formed founding entry at index 1: it was verified where it came in.
     pub fn found(self, founding: &Batch) -> Result<Recovered<D>, StorageError> {
+        let (entry, _) = founded(self.identity(), founding);
+        self.found_in(founding, entry.epoch)
+    }
+
+    /// Makes `founding` the durable beginning of the log of a node that comes into the cluster in
+    /// this epoch, which isn't before the one that the entry founds.
+    ///
+    /// # Panics
+    ///
+    /// As [`Unformed::found`].
+    pub fn found_in(self, founding: &Batch, epoch: Epoch) -> Result<Recovered<D>, StorageError> {
         let Unformed { shared, mut hard_state, report } = self;
         let (entry, identity) = founded(hard_state.record().identity, founding);
+        let identity = Identity { cluster: Some((entry.cluster, epoch)), ..identity };
         let needed = shared.segment_bytes_for((BLOCK_HEAD_BYTES + founding.bytes_len()) as u64);
         let spare = shared.make_spare(needed)?;
         let record = hard_state.record();

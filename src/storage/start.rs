@@ -244,8 +244,11 @@ pub(super) fn cluster_of(log: &LogFound) -> Option<(ClusterId, Epoch)> {
 }
 
 fn is_only_founded(log: &LogFound) -> bool {
-    let of_entry = log.founding.as_ref().map(|founding| (founding.cluster, founding.epoch));
-    of_entry.is_some() && of_entry == cluster_of(log) && log.map.last().index == Index(1)
+    let (Some(founding), Some((cluster, epoch))) = (&log.founding, cluster_of(log)) else {
+        return false;
+    };
+    // Who came in later was founded in the epoch of that time.
+    founding.cluster == cluster && founding.epoch <= epoch && log.map.last().index == Index(1)
 }
 
 /// A node that is part of no cluster has no snapshot.

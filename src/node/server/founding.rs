@@ -7,7 +7,7 @@ use log::Level;
 use super::Server;
 use super::life::{Life, Refounding, Rival, Serving};
 use crate::kv::Machine;
-use crate::model::{EntryKind, HardState, Index, LogId, Member, Term, TermRun};
+use crate::model::{EntryKind, Epoch, HardState, Index, LogId, Member, Term, TermRun};
 use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::door::Footing;
@@ -31,7 +31,8 @@ impl<O: Outside> Server<O> {
         };
         let text = format!("cluster {}", offer.founding.cluster);
         self.journal.info("founding", &text);
-        self.store_founding(offer, true)?;
+        let epoch = offer.founding.epoch;
+        self.store_founding(offer, epoch, true)?;
         let founders: Vec<ConnectionId> = self.nodes().collect();
         for id in founders {
             self.offer_founding(id);
@@ -39,12 +40,17 @@ impl<O: Outside> Server<O> {
         Ok(())
     }
 
-    /// Stores the first entry, and begins to serve.
-    fn store_founding(&mut self, offer: FoundingOffer, is_founder: bool) -> Result<(), Exit> {
+    /// Stores the first entry, in the epoch in which the cluster is, and begins to serve.
+    fn store_founding(
+        &mut self,
+        offer: FoundingOffer,
+        epoch: Epoch,
+        is_founder: bool,
+    ) -> Result<(), Exit> {
         let Life::Forming(early) = mem::replace(&mut self.life, Life::Between) else {
             unreachable!("only a node without a log stores a founding")
         };
-        let formed = early.unfounded.found(&offer.batch).map_err(exit_of)?;
+        let formed = early.unfounded.found(&offer.batch, epoch).map_err(exit_of)?;
         self.serve(formed, is_founder)
     }
 
@@ -95,7 +101,7 @@ impl<O: Outside> Server<O> {
 
     fn consider(&mut self, id: ConnectionId, offer: FoundingOffer) -> Result<FoundingReply, Exit> {
         let stage = self.state.connections.get(&id).map(|connection| connection.stage);
-        let Some(Stage::Node { last, .. }) = stage else {
+        let Some(Stage::Node { last, epoch, .. }) = stage else {
             unreachable!("only a node that has said hello offers")
         };
         let cluster = offer.founding.cluster;
@@ -105,7 +111,8 @@ impl<O: Outside> Server<O> {
                     return Ok(FoundingReply::Refused { text });
                 }
                 self.journal.info("founding_accepted", &format!("cluster {cluster}"));
-                self.store_founding(offer, false)?;
+                let epoch = epoch.max(offer.founding.epoch);
+                self.store_founding(offer, epoch, false)?;
                 self.part_from_founders(id);
                 Ok(FoundingReply::Stored { cluster })
             }

@@ -194,7 +194,8 @@ impl<O: Outside> Server<O> {
         party: &Party,
     ) {
         let Some(connection) = self.state.connections.get_mut(&id) else { return };
-        connection.stage = Stage::Node { member, is_called, footing, last: party.last };
+        let (last, epoch) = (party.last, party.epoch);
+        connection.stage = Stage::Node { member, is_called, footing, last, epoch };
         self.journal.connected(member, connection.remote, is_called);
         if footing == Footing::Founders {
             self.life.came(member, party.cluster.is_some(), self.now);

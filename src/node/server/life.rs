@@ -121,7 +121,9 @@ impl Serving {
     pub(super) fn gives_way_to(&self, rival: &Rival) -> bool {
         let raft = self.driver.raft();
         let other = Claim { founding: &rival.offer.founding, last_term: rival.last_term };
-        let own = self.founding.as_ref().map(|own| Claim {
+        // What a later epoch began with is no founding that could be given up.
+        let own = self.founding.as_ref().filter(|own| own.founding.epoch == self.epoch);
+        let own = own.map(|own| Claim {
             founding: &own.founding,
             last_term: raft.last().term.max(self.taken_at),
         });
