@@ -29,7 +29,7 @@ pub(crate) enum Stage {
         /// Whether this node has called it.
         is_called: bool,
         footing: Footing,
-        /// The epoch of its cluster, as its hello said.
+        /// The epoch of its cluster, as its hello said; 0 if it is part of none.
         epoch: Epoch,
         /// The last entry of its log, as its hello said.
         last: LogId,

@@ -196,7 +196,7 @@ fn unfounded<D: Disk>(
         found: Box::new(move |founding, epoch| {
             let recovered = match beginning {
                 Some(beginning) => unformed.restore(beginning, founding),
-                None => unformed.join(founding, epoch),
+                None => unformed.found_in(founding, epoch),
             };
             recovered.map(formed)
         }),

@@ -236,12 +236,12 @@ impl<D: Disk> Unformed<D> {
 
     /// Makes `founding` the durable beginning of the log.
     pub fn found(self, founding: &FoundingEntry) -> Result<Recovered<D>, StorageError> {
-        self.join(founding, founding.founding().epoch)
+        self.found_in(founding, founding.founding().epoch)
     }
 
     /// Makes the first entry of a cluster, which is in this epoch by now, the durable beginning of
     /// the log. It is [`Unformed::found`] for who comes after a later epoch has begun.
-    pub fn join(
+    pub fn found_in(
         mut self,
         founding: &FoundingEntry,
         epoch: Epoch,

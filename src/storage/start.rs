@@ -247,8 +247,11 @@ pub(super) fn cluster_of(log: &LogFound) -> Option<(ClusterId, Epoch)> {
 
 fn is_only_founded(log: &LogFound) -> bool {
     let founding = log.founding.as_ref().map(FoundingEntry::founding);
-    let of_entry = founding.map(|founding| (founding.cluster, founding.epoch));
-    of_entry.is_some() && of_entry == cluster_of(log) && log.map.last().index == Index(1)
+    let (Some(founding), Some((cluster, epoch))) = (founding, cluster_of(log)) else {
+        return false;
+    };
+    // Who came in later was founded in the epoch of that time.
+    founding.cluster == cluster && founding.epoch <= epoch && log.map.last().index == Index(1)
 }
 
 fn is_only_restored(identity: &Identity, log: &LogFound) -> bool {

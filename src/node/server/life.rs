@@ -126,6 +126,8 @@ impl Serving {
         let other = Claim { founding: rival.offer.founding(), last_term: rival.last_term };
         let founding = self.driver.founding().founding();
         let own = Claim { founding, last_term: raft.last().term.max(self.taken_at) };
-        raft.is_undecided() && own.gives_way_to(&other)
+        // What a later epoch began with is no founding that could be given up.
+        let is_of_now = founding.epoch == self.epoch;
+        is_of_now && raft.is_undecided() && own.gives_way_to(&other)
     }
 }

@@ -4,17 +4,17 @@ use std::path::Path;
 
 use super::crash::{Bits, outcomes};
 use super::harness::{
-    ROOT, all_entries, append, append_in_term, commands, configuration, entry_id, founded, id,
-    node, options, root, start, vote,
+    ROOT, all_entries, append, append_in_term, commands, configuration, entry_id, founded,
+    founding, id, node, options, root, start, vote,
 };
-use super::images::{file, head, id_of, path, payload, put, put_file};
+use super::images::{file, head, id_of, path, payload, put, put_file, sink};
 use super::losable::{LosableDisk, Trouble};
 use crate::model::{
     Batch, BatchBuilder, ClusterId, Configuration, EntryHeader, EntryKind, Epoch, HardState,
     Incarnation, Index, LogId, LogTime, Member, Term, WriteSeq,
 };
 use crate::storage::{
-    Directory, EpochBegun, FileReport, FileWork, Inspection, LogWork, NewEpoch, Recovered,
+    Directory, EpochBegun, FileReport, FileWork, Inspection, LogWork, NewEpoch, Opened, Recovered,
     SnapshotHead, StorageError, Verdict,
 };
 
@@ -346,6 +346,30 @@ fn snapshots_of_the_epoch_before_go_on_counting_and_those_of_a_later_one_do_not(
     put_file(&old, &path(id(1, 5)), &super::images::file(&later, &payload(id(1, 5), 100)));
     let error = start(&old).unwrap_err();
     assert!(error.to_string().contains("of another cluster"), "{error}");
+}
+
+#[test]
+fn who_comes_in_later_begins_in_the_epoch_of_that_time_whatever_interrupts_it() {
+    let later = Epoch(3);
+    let open = |disk: &LosableDisk| Directory::open(disk.clone(), &root(), options(), &mut sink);
+    let found = |disk: &LosableDisk| -> Result<(), StorageError> {
+        let Opened::Unformed(unformed) = open(disk)? else { panic!("the directory has a log") };
+        unformed.found_in(&founding(5), later).map(drop)
+    };
+    let disk = LosableDisk::new();
+    found(&disk).unwrap();
+    for number in 1..=disk.operations() {
+        let disk = LosableDisk::new();
+        disk.set_trouble(Some(Trouble::PowerGoes(number)));
+        assert!(found(&disk).is_err(), "operation {number}");
+        for after in outcomes(&disk, 0..6) {
+            match open(&after).unwrap() {
+                Opened::Unformed(unformed) => assert_eq!(unformed.identity().cluster, None),
+                Opened::Formed(node) => assert_eq!(epoch_of(&node), later),
+            }
+        }
+    }
+    assert_eq!(epoch_of(&start(&disk).unwrap()), later);
 }
 
 #[test]
