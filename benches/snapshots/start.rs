@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use raft_node::config::{self, Overrides};
 use raft_node::model::NodeId;
-use raft_node::node::{Exit, Start, run};
+use raft_node::node::{Begin, Exit, Start, run};
 use rustix::fs::OFlags;
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -89,7 +89,7 @@ fn start(data: &Path) -> Duration {
             me: NodeId::new(1).expect("not 0"),
             config_path: PathBuf::from("raft.ini"),
             overrides: Overrides::default(),
-            form: false,
+            begin: Begin::Together,
             no_repair: false,
             terminal: false,
             banner: Box::new(move |_| started.send(begun.elapsed()).expect("it is waited for")),

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Parser, ValueEnum};
-use raft_node::config::Overrides;
+use raft_node::config::{Address, Overrides};
+use raft_node::node::Begin;
 
 use super::exit;
 use super::filter::Filter;
@@ -63,6 +64,11 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) form: bool,
 
+    /// Wait, with an empty directory, until a cluster takes the node in (raft-ctl members add), and
+    /// never form one; the cluster is found through the nodes of the file and through this address
+    #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, requires = "node", conflicts_with = "form")]
+    pub(crate) join: Option<Option<Address>>,
+
     /// Refuse to start over a damaged log; so far, a node does so in any case
     #[arg(long)]
     pub(crate) no_repair: bool,
@@ -95,6 +101,15 @@ impl Arguments {
         let [first, ..] = CONFIG_PATHS;
         let found = || CONFIG_PATHS.into_iter().find(|path| Path::new(path).exists());
         self.config.clone().unwrap_or_else(|| PathBuf::from(found().unwrap_or(first)))
+    }
+
+    /// How a node begins whose directory is empty.
+    pub(crate) fn begin(&self) -> Begin {
+        match &self.join {
+            Some(contact) => Begin::Join(contact.clone()),
+            None if self.form => Begin::Quorum,
+            None => Begin::Together,
+        }
     }
 
     /// What the command line says about the configuration.
@@ -132,6 +147,21 @@ mod tests {
             let refused = Arguments::try_parse_from(flags).expect_err("a wrong command line");
             assert_eq!(refused.exit_code(), 2, "{flags:?}");
         }
+    }
+
+    #[test]
+    fn a_node_joins_with_or_without_an_address_that_leads_to_the_cluster() {
+        let begin = |flags: &[&str]| {
+            let flags = ["raft", "-n", "4"].iter().chain(flags);
+            Arguments::try_parse_from(flags).map(|arguments| arguments.begin())
+        };
+        assert_eq!(begin(&[]).unwrap(), Begin::Together);
+        assert_eq!(begin(&["--form"]).unwrap(), Begin::Quorum);
+        assert_eq!(begin(&["--join"]).unwrap(), Begin::Join(None));
+        let address = "10.0.0.1:3111".parse().unwrap();
+        assert_eq!(begin(&["--join", "10.0.0.1:3111"]).unwrap(), Begin::Join(Some(address)));
+        assert!(begin(&["--join", "10.0.0.1"]).is_err(), "the port is missing");
+        assert!(begin(&["--join", "--form"]).is_err(), "one or the other");
     }
 
     #[test]

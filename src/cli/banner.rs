@@ -111,7 +111,7 @@ mod tests {
             me: NodeId::new(1).expect("not 0"),
             config_path: PathBuf::from("raft.ini"),
             overrides,
-            form: false,
+            begin: raft_node::node::Begin::Together,
             no_repair: false,
             terminal: false,
             banner: Box::new(|_| ()),

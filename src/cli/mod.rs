@@ -99,7 +99,7 @@ fn run_node(arguments: &Arguments, config: &Config, node: &Node) -> u8 {
             me: node.id,
             config_path: arguments.config_path(),
             overrides: arguments.overrides(),
-            form: arguments.form,
+            begin: arguments.begin(),
             no_repair: arguments.no_repair,
             terminal: terminal::is_attached(),
             banner: Box::new(|_| ()),

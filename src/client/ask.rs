@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Channel, Failure, Reason};
 use crate::kv::{Command, MAX_COMMAND_BYTES, Query};
-use crate::model::{NodeId, SnapshotId};
+use crate::model::{Configuration, Index, NodeId, SnapshotId};
 use crate::wire::{Consistency, ReplyBody, RequestBody};
 
 /// What is asked: a command, a query, or something about the node itself.
@@ -31,6 +31,10 @@ enum Kind {
     SnapshotPiece {
         snapshot: SnapshotId,
         offset: u64,
+    },
+    ChangeMembers {
+        expected: Index,
+        members: Configuration,
     },
 }
 
@@ -96,11 +100,18 @@ impl Ask {
         Ask(Kind::SnapshotPiece { snapshot, offset })
     }
 
+    /// To make these the members, where whoever asks has seen the configuration at `expected`.
+    #[must_use]
+    pub fn change_members(expected: Index, members: Configuration) -> Ask {
+        Ask(Kind::ChangeMembers { expected, members })
+    }
+
     /// Whether any node can answer, not only the leader.
     #[must_use]
     pub fn is_for_any(&self) -> bool {
         match &self.0 {
             Kind::Change { .. } | Kind::Transfer(_) | Kind::TakeSnapshot => false,
+            Kind::ChangeMembers { .. } => false,
             Kind::Question { consistency, .. } => *consistency == Consistency::Stale,
             Kind::Status | Kind::Ping | Kind::Snapshots | Kind::SnapshotPiece { .. } => true,
         }
@@ -114,6 +125,8 @@ impl Ask {
             Kind::Question { .. } | Kind::Status | Kind::Ping => true,
             // A snapshot more changes nothing but when the log is let go.
             Kind::TakeSnapshot | Kind::Snapshots | Kind::SnapshotPiece { .. } => true,
+            // Done already, or refused because what was expected is no longer in force.
+            Kind::ChangeMembers { .. } => true,
             Kind::Transfer(_) => false,
         }
     }
@@ -122,7 +135,7 @@ impl Ask {
     #[must_use]
     pub fn has_effect(&self) -> bool {
         match &self.0 {
-            Kind::Change { .. } | Kind::Transfer(_) => true,
+            Kind::Change { .. } | Kind::Transfer(_) | Kind::ChangeMembers { .. } => true,
             Kind::Question { .. } | Kind::Status | Kind::Ping => false,
             Kind::TakeSnapshot | Kind::Snapshots | Kind::SnapshotPiece { .. } => false,
         }
@@ -139,6 +152,7 @@ impl Ask {
                 | (Kind::Transfer(_), ReplyBody::Transferred { .. })
                 | (Kind::TakeSnapshot | Kind::Snapshots, ReplyBody::Snapshots(_))
                 | (Kind::SnapshotPiece { .. }, ReplyBody::Piece(_))
+                | (Kind::ChangeMembers { .. }, ReplyBody::Members { .. })
         )
     }
 
@@ -157,6 +171,10 @@ impl Ask {
             Kind::SnapshotPiece { snapshot, offset } => {
                 let (snapshot, offset) = (*snapshot, *offset);
                 channel.request(id, timeout, RequestBody::SnapshotPiece { snapshot, offset });
+            }
+            Kind::ChangeMembers { expected, members } => {
+                let (expected, members) = (*expected, members.clone());
+                channel.request(id, timeout, RequestBody::ChangeMembers { expected, members });
             }
         }
     }

@@ -14,7 +14,7 @@ use super::link::{Link, Nothing};
 use super::session::{Numbering, Session, ask_state};
 use super::{Done, Doubt, Endpoint, Failure, Options, Page, Reason, Seen, Sum, Swap, Value};
 use crate::kv::{Answer, Expected, Operation, Query, Scan, SessionState};
-use crate::model::{Malformed, NodeId, SnapshotId, StartNumber, Term, Time};
+use crate::model::{Configuration, Index, Malformed, NodeId, SnapshotId, StartNumber, Term, Time};
 use crate::wire::{KeptSnapshot, ReplyBody, StatusReply};
 
 /// A client of a cluster: blocking, one request at a time.
@@ -221,6 +221,21 @@ impl Client {
     pub fn transfer_leadership(&mut self, to: Option<NodeId>) -> Result<(NodeId, Term), Failure> {
         match self.run(Ask::transfer(to))? {
             ReplyBody::Transferred { leader, term } => Ok((leader, term)),
+            other => unreachable!("a call ends with the kind that was asked for, not {other:?}"),
+        }
+    }
+
+    /// Asks the leader to make these the members, each a voter or a learner, where the
+    /// configuration at `expected` was seen to be in force. The answer is where the configuration
+    /// stands, committed, that says so. The cluster finishes the change on its own; how far it is
+    /// stands in the configuration of the status.
+    pub fn change_members(
+        &mut self,
+        expected: Index,
+        members: Configuration,
+    ) -> Result<Index, Failure> {
+        match self.run(Ask::change_members(expected, members))? {
+            ReplyBody::Members { index } => Ok(index),
             other => unreachable!("a call ends with the kind that was asked for, not {other:?}"),
         }
     }

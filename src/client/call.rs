@@ -297,7 +297,11 @@ pub(super) fn patience(timeout: Duration) -> Duration {
 
 /// Whether a refused request isn't to be sent again.
 pub(super) fn is_final(code: RefusalCode) -> bool {
-    !code.retry_safe() || code == RefusalCode::TransferFailed
+    let is_for_a_person = matches!(
+        code,
+        RefusalCode::TransferFailed | RefusalCode::ChangeUnderWay | RefusalCode::NoLiveQuorum
+    );
+    !code.retry_safe() || is_for_a_person
 }
 
 /// Whether the node that refuses is the right one and only needs time.

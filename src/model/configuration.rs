@@ -8,10 +8,15 @@ pub const MAX_SEATS: u32 = 64;
 /// The longest address, in bytes: a host name of 253 and a port.
 pub const MAX_ADDRESS_BYTES: u8 = 255;
 
-/// What a seat counts for.
+/// How many of the members that were removed last are remembered.
+pub const MAX_REMOVED: u32 = 64;
+
+/// What a seat counts for, and what it is to become.
 ///
-/// During a change by joint consensus (paper, section 6) there are two sets of voters, the
-/// outgoing and the incoming one; a decision needs a majority of each.
+/// A change of voters is first *prepared*, until those that join have caught up (`Joining`,
+/// `Leaving`, `Retiring`); then it is *joint* (paper, section 6; `Incoming`, `Outgoing`,
+/// `Demoted`): there are two sets of voters, the outgoing and the incoming one, and a decision
+/// needs a majority of each.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Standing {
     /// Receives the log and counts for nothing.
@@ -24,25 +29,61 @@ pub enum Standing {
     Outgoing = 3,
     /// Votes in the outgoing set only, and becomes a learner.
     Demoted = 4,
+    /// Receives the log and counts for nothing; becomes a voter once it has caught up.
+    Joining = 5,
+    /// Votes, and leaves once those that join have caught up.
+    Leaving = 6,
+    /// Votes, and becomes a learner once those that join have caught up.
+    Retiring = 7,
 }
 
 impl Standing {
     /// Whether the seat counts in the set of voters that is left, or that is the only one.
     #[must_use]
     pub const fn votes_in_outgoing(self) -> bool {
-        matches!(self, Standing::Voter | Standing::Outgoing | Standing::Demoted)
+        !matches!(self, Standing::Learner | Standing::Joining | Standing::Incoming)
     }
 
     /// Whether the seat counts in the set of voters that is entered, or that is the only one.
     #[must_use]
     pub const fn votes_in_incoming(self) -> bool {
-        matches!(self, Standing::Voter | Standing::Incoming)
+        self.is_settled_voter() || matches!(self, Standing::Incoming)
     }
 
     /// Whether the seat counts in any set of voters.
     #[must_use]
     pub const fn votes(self) -> bool {
-        !matches!(self, Standing::Learner)
+        !matches!(self, Standing::Learner | Standing::Joining)
+    }
+
+    /// Whether the seat counts in both sets of voters, or in the only one.
+    const fn is_settled_voter(self) -> bool {
+        matches!(self, Standing::Voter | Standing::Leaving | Standing::Retiring)
+    }
+
+    /// What it is when the change is over: `Voter`, `Learner`, or nothing.
+    #[must_use]
+    pub const fn goal(self) -> Option<Standing> {
+        match self {
+            Standing::Voter | Standing::Joining | Standing::Incoming => Some(Standing::Voter),
+            Standing::Learner | Standing::Retiring | Standing::Demoted => Some(Standing::Learner),
+            Standing::Leaving | Standing::Outgoing => None,
+        }
+    }
+
+    /// The standing with this number in the encoding.
+    const fn from_number(number: u8) -> Option<Standing> {
+        Some(match number {
+            0 => Standing::Learner,
+            1 => Standing::Voter,
+            2 => Standing::Incoming,
+            3 => Standing::Outgoing,
+            4 => Standing::Demoted,
+            5 => Standing::Joining,
+            6 => Standing::Leaving,
+            7 => Standing::Retiring,
+            _ => return None,
+        })
     }
 }
 
@@ -66,15 +107,25 @@ impl Seat {
     pub fn member(&self) -> Option<Member> {
         self.incarnation.map(|incarnation| Member { id: self.id, incarnation })
     }
+
+    /// The seat as it is when the change that is under way is over, if there is one then.
+    #[must_use]
+    pub fn at_its_goal(&self) -> Option<Seat> {
+        Some(Seat { standing: self.standing.goal()?, ..self.clone() })
+    }
 }
 
 /// The members of the cluster. The latest one in the log is in force, committed or not
 /// (dissertation, section 4.1).
 ///
 /// Seats are ordered by id, then by incarnation; one id may have two seats in different lives.
+/// It also remembers the [`MAX_REMOVED`] members that were removed last: a pair of id and
+/// incarnation isn't used again, and who was removed can be told so.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Configuration {
     seats: Vec<Seat>,
+    /// The last at the end.
+    removed: Vec<Member>,
 }
 
 impl Configuration {
@@ -93,7 +144,24 @@ impl Configuration {
             assert!(keys[0] != keys[1], "node {} has the same seat twice", pair[0].id);
         }
         assert!(seats.iter().all(|seat| seat.address.len() <= usize::from(MAX_ADDRESS_BYTES)));
-        Configuration { seats }
+        Configuration { seats, removed: Vec::new() }
+    }
+
+    /// The configuration of these seats that comes after this one. Members that have no seat any
+    /// more are remembered as removed.
+    ///
+    /// # Panics
+    ///
+    /// As [`Configuration::new`].
+    #[must_use]
+    pub fn followed_by(&self, seats: Vec<Seat>) -> Configuration {
+        let mut next = Configuration::new(seats);
+        let members = self.seats.iter().filter_map(Seat::member);
+        let gone = members.filter(|member| next.seat(*member).is_none());
+        let mut removed: Vec<Member> = self.removed.iter().copied().chain(gone).collect();
+        removed.drain(..removed.len().saturating_sub(MAX_REMOVED as usize));
+        next.removed = removed;
+        next
     }
 
     /// The seats, ordered by id and incarnation.
@@ -108,7 +176,34 @@ impl Configuration {
         self.seats.iter().find(|seat| seat.member() == Some(member))
     }
 
-    /// Whether a change is under way: the two sets of voters differ.
+    /// The members that were removed last, the latest at the end.
+    #[must_use]
+    pub fn removed(&self) -> &[Member] {
+        &self.removed
+    }
+
+    /// Whether `member` is among those that were removed last.
+    #[must_use]
+    pub fn was_removed(&self, member: Member) -> bool {
+        self.removed.contains(&member)
+    }
+
+    /// The seats as they are when the change that is under way is over; as they are now if none
+    /// is.
+    #[must_use]
+    pub fn goal(&self) -> Vec<Seat> {
+        self.seats.iter().filter_map(Seat::at_its_goal).collect()
+    }
+
+    /// Whether a change of voters waits until those that join have caught up.
+    #[must_use]
+    pub fn is_prepared(&self) -> bool {
+        self.seats.iter().any(|seat| {
+            matches!(seat.standing, Standing::Joining | Standing::Leaving | Standing::Retiring)
+        })
+    }
+
+    /// Whether there are two sets of voters, of each of which a decision needs a majority.
     #[must_use]
     pub fn is_joint(&self) -> bool {
         self.seats.iter().any(|seat| {
@@ -124,10 +219,12 @@ impl Configuration {
 
     /// Appends the encoding to `out`.
     ///
-    /// A count (4 bytes), then for each seat: id (2), standing (1), whether there is an
-    /// incarnation (1), the incarnation (16, zero if there is none), address (1 + length).
+    /// How many seats (2 bytes), how many removed members (2), then for each seat: id (2),
+    /// standing (1), whether there is an incarnation (1), the incarnation (16, zero if there is
+    /// none), address (1 + length); then for each removed member: id (2), incarnation (16).
     pub fn encode(&self, out: &mut impl PutBytes) {
-        out.put_u32_le(self.seats.len() as u32);
+        out.put_u16_le(self.seats.len() as u16);
+        out.put_u16_le(self.removed.len() as u16);
         for seat in &self.seats {
             out.put_u16_le(seat.id.number());
             out.put_u8(seat.standing as u8);
@@ -135,11 +232,16 @@ impl Configuration {
             out.put_u128_le(seat.incarnation.map_or(0, |incarnation| incarnation.0));
             out.put_short_bytes(seat.address.as_bytes());
         }
+        for member in &self.removed {
+            out.put_u16_le(member.id.number());
+            out.put_u128_le(member.incarnation.0);
+        }
     }
 
     /// Reads what [`Configuration::encode`] wrote.
     pub fn decode(reader: &mut ByteReader<'_>) -> Result<Configuration, Malformed> {
-        let count = reader.count("seats", MAX_SEATS, SEAT_LEAST_BYTES)?;
+        let count = bounded(reader, "seats", MAX_SEATS)?;
+        let removed = bounded(reader, "removed members", MAX_REMOVED)?;
         let mut seats: Vec<Seat> = Vec::with_capacity(count);
         for _ in 0..count {
             let seat = decode_seat(reader)?;
@@ -150,23 +252,38 @@ impl Configuration {
             }
             seats.push(seat);
         }
-        Ok(Configuration { seats })
+        let mut gone: Vec<Member> = Vec::with_capacity(removed);
+        for _ in 0..removed {
+            let id = decode_id(reader, "removed id")?;
+            let incarnation = Incarnation(reader.u128("removed incarnation")?);
+            gone.push(Member { id, incarnation });
+        }
+        Ok(Configuration { seats, removed: gone })
     }
 }
 
-const SEAT_LEAST_BYTES: usize = 2 + 1 + 1 + 16 + 1;
+/// A count of things, which are few enough that room for them may be made before they are read.
+fn bounded(
+    reader: &mut ByteReader<'_>,
+    field: &'static str,
+    bound: u32,
+) -> Result<usize, Malformed> {
+    let count = reader.u16(field)?;
+    if u32::from(count) > bound {
+        return Err(reader.invalid(field, 2, u64::from(count)));
+    }
+    Ok(usize::from(count))
+}
+
+fn decode_id(reader: &mut ByteReader<'_>, field: &'static str) -> Result<NodeId, Malformed> {
+    NodeId::new(reader.u16(field)?).ok_or_else(|| reader.invalid(field, 2, 0))
+}
 
 fn decode_seat(reader: &mut ByteReader<'_>) -> Result<Seat, Malformed> {
-    let number = reader.u16("seat id")?;
-    let id = NodeId::new(number).ok_or_else(|| reader.invalid("seat id", 2, 0))?;
-    let standing = match reader.u8("standing")? {
-        0 => Standing::Learner,
-        1 => Standing::Voter,
-        2 => Standing::Incoming,
-        3 => Standing::Outgoing,
-        4 => Standing::Demoted,
-        other => return Err(reader.invalid("standing", 1, u64::from(other))),
-    };
+    let id = decode_id(reader, "seat id")?;
+    let number = reader.u8("standing")?;
+    let standing = Standing::from_number(number)
+        .ok_or_else(|| reader.invalid("standing", 1, u64::from(number)))?;
     let present = reader.bool("incarnation present")?;
     let incarnation = reader.u128("incarnation")?;
     if !present && incarnation != 0 {
@@ -192,13 +309,21 @@ mod tests {
     }
 
     fn joint() -> Configuration {
-        Configuration::new(vec![
+        let before = Configuration::new(vec![
+            seat(1, Some(5), Standing::Learner),
+            seat(5, Some(6), Standing::Learner),
+        ]);
+        before.followed_by(vec![
             seat(3, Some(9), Standing::Incoming),
             seat(1, Some(7), Standing::Voter),
             seat(3, Some(8), Standing::Outgoing),
             seat(2, None, Standing::Voter),
             seat(4, Some(1), Standing::Learner),
         ])
+    }
+
+    fn member(id: u16, incarnation: u128) -> Member {
+        Member { id: NodeId::new(id).unwrap(), incarnation: Incarnation(incarnation) }
     }
 
     #[test]
@@ -217,13 +342,48 @@ mod tests {
     fn one_id_may_sit_in_two_lives_and_each_is_found_by_its_own() {
         let joint = joint();
         assert!(joint.is_joint());
-        let member = |incarnation| Member {
-            id: NodeId::new(3).unwrap(),
-            incarnation: Incarnation(incarnation),
-        };
-        assert_eq!(joint.seat(member(8)).unwrap().standing, Standing::Outgoing);
-        assert_eq!(joint.seat(member(9)).unwrap().standing, Standing::Incoming);
-        assert!(joint.seat(member(10)).is_none());
+        assert_eq!(joint.seat(member(3, 8)).unwrap().standing, Standing::Outgoing);
+        assert_eq!(joint.seat(member(3, 9)).unwrap().standing, Standing::Incoming);
+        assert!(joint.seat(member(3, 10)).is_none());
+    }
+
+    #[test]
+    fn who_was_removed_is_remembered_until_sixty_four_others_were() {
+        assert_eq!(joint().removed(), [member(1, 5), member(5, 6)]);
+        let mut configuration = joint();
+        for life in 0..=u128::from(MAX_REMOVED) {
+            configuration = configuration.followed_by(vec![seat(9, Some(life), Standing::Voter)]);
+        }
+        assert!(!configuration.was_removed(member(5, 6)));
+        assert!(configuration.was_removed(member(9, 0)));
+        assert!(!configuration.was_removed(member(9, u128::from(MAX_REMOVED))));
+        let mut bytes = Vec::new();
+        configuration.encode(&mut bytes);
+        assert_eq!(Configuration::decode(&mut ByteReader::new(&bytes)).unwrap(), configuration);
+    }
+
+    #[test]
+    fn every_standing_reads_back_and_every_change_leads_somewhere() {
+        let all: Vec<Standing> = (0..=u8::MAX).map_while(Standing::from_number).collect();
+        assert_eq!(all.len(), 8);
+        for (standing, number) in all.iter().zip(0..) {
+            assert_eq!(*standing as u8, number);
+            let goal = standing.goal();
+            assert!(goal.is_none_or(|goal| goal.goal() == Some(goal)), "{standing:?}");
+            let counts = standing.votes_in_outgoing() || standing.votes_in_incoming();
+            assert_eq!(standing.votes(), counts, "{standing:?}");
+        }
+    }
+
+    #[test]
+    fn more_seats_or_removed_members_than_there_may_be_are_refused_before_they_are_read() {
+        for (seats, removed, field) in [(65, 0, "seats"), (0, 65, "removed members")] {
+            let mut bytes = Vec::new();
+            bytes.put_u16_le(seats);
+            bytes.put_u16_le(removed);
+            let error = Configuration::decode(&mut ByteReader::new(&bytes)).unwrap_err();
+            assert!(matches!(error, Malformed::Invalid { field: at, .. } if at == field));
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod time;
 
 pub use batch::{Batch, BatchBuilder, BatchError, EntryMark};
 pub use codec::{ByteReader, Malformed, PutBytes};
-pub use configuration::{Configuration, MAX_ADDRESS_BYTES, MAX_SEATS, Seat, Standing};
+pub use configuration::{Configuration, MAX_ADDRESS_BYTES, MAX_REMOVED, MAX_SEATS, Seat, Standing};
 pub use entry::{
     ENTRY_FORMAT, ENTRY_HEADER_BYTES, EntryError, EntryHeader, EntryKind, EntryRef, MAX_ENTRY_BYTES,
 };

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, Write};
 use std::net::SocketAddr;
 
+use super::calls::Callee;
 use super::door::Footing;
 use super::driver::ClientId;
 use super::outbound::{Outbound, SLICES};
@@ -17,9 +18,9 @@ pub struct ConnectionId(pub usize);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stage {
     /// This node connects to another one.
-    Connecting(NodeId),
+    Connecting(Callee),
     /// This node has said hello and waits for the answer.
-    Calling(NodeId),
+    Calling(Callee),
     /// Somebody has connected and hasn't said hello yet.
     Accepted,
     /// Another node.
@@ -79,7 +80,7 @@ impl<S: Write> Connection<S> {
         Connection::new(stream, remote, Stage::Accepted, FrameReader::accepting())
     }
 
-    pub(crate) fn called(stream: S, remote: SocketAddr, to: NodeId) -> Connection<S> {
+    pub(crate) fn called(stream: S, remote: SocketAddr, to: Callee) -> Connection<S> {
         let reader = FrameReader::calling(Purpose::Peer);
         Connection::new(stream, remote, Stage::Connecting(to), reader)
     }
@@ -129,7 +130,7 @@ impl<S: Write> Connection<S> {
     /// The node at the other end, as far as it is known.
     pub(crate) const fn node(&self) -> Option<NodeId> {
         match self.stage {
-            Stage::Connecting(id) | Stage::Calling(id) => Some(id),
+            Stage::Connecting(callee) | Stage::Calling(callee) => callee.node(),
             Stage::Node { member, .. } => Some(member.id),
             _ => None,
         }

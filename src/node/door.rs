@@ -41,6 +41,9 @@ pub(crate) struct Myself {
     pub(crate) nodes_hash: u64,
     /// Where it is reached, as `host:port`.
     pub(crate) address: String,
+    /// Whether the cluster keeps nothing over a restart. Then whoever comes back in another life
+    /// is let in: no vote of the one before counts any more, and the leader gives its seat away.
+    pub(crate) keeps_nothing: bool,
 }
 
 /// What this node is at the moment of a hello.
@@ -54,6 +57,8 @@ pub(crate) struct Standpoint<'a> {
     pub(crate) last: LogId,
     /// The members, once the cluster has formed, and where that stands in the log.
     pub(crate) members: Option<(Index, &'a Configuration)>,
+    /// The latest configuration that is known to be committed, which says who was removed.
+    pub(crate) settled: Option<(Index, &'a Configuration)>,
     /// The cluster's feature level.
     pub(crate) feature_level: u32,
     /// Whether the node is shutting down.
@@ -162,18 +167,13 @@ impl Door {
         &self.me
     }
 
-    /// The hello to the node `id`, in the life in which the members know it.
-    pub(crate) fn hello(&self, id: NodeId, standpoint: &Standpoint<'_>) -> Hello {
-        let seats = standpoint.members.map_or(&[][..], |(_, members)| members.seats());
-        let mut lives = seats.iter().filter(|seat| seat.id == id);
-        // With two lives in the configuration either may answer.
-        let incarnation = match (lives.next(), lives.next()) {
-            (Some(seat), None) => seat.incarnation,
-            _ => None,
-        };
+    /// The hello to the node `id`; `None`: to whoever answers. It names no life: whoever calls may
+    /// not have heard yet that another one has taken the place of the one that it knows, and the
+    /// answer tells.
+    pub(crate) fn hello(&self, id: Option<NodeId>, standpoint: &Standpoint<'_>) -> Hello {
         Hello {
             party: self.party(standpoint),
-            to: Addressed { id: Some(id), incarnation },
+            to: Addressed { id, incarnation: None },
             purpose: Purpose::Peer,
             authentication: Authentication::default(),
         }
@@ -227,17 +227,18 @@ impl Door {
         }
     }
 
-    /// Whether the node that was called as `id` and has accepted is the one that was meant.
+    /// Whether the node that was called as `id` and has accepted is the one that was meant, which
+    /// anybody is if there was no `id`.
     pub(crate) fn judge_answer(
         &mut self,
-        id: NodeId,
+        id: Option<NodeId>,
         answer: &HelloAnswer,
         standpoint: &Standpoint<'_>,
     ) -> Result<(Member, Footing), Refused> {
         let Some(member) = answer.party.member else {
             return Err(refuse(HelloRefusal::ROLE, "it doesn't say which node it is".to_owned()));
         };
-        if member.id != id {
+        if let Some(id) = id.filter(|id| member.id != *id) {
             let text = format!("node {} answers where node {id} was expected", member.id);
             return Err(refuse(HelloRefusal::WRONG_NODE, text));
         }
@@ -248,13 +249,26 @@ impl Door {
     /// Whether the refusal by whoever was called as `id` holds this node back for the data's
     /// sake: a node without a cluster knows nothing that this one could break, and one that
     /// isn't the one meant says nothing about it.
-    pub(crate) fn is_held_back(&self, id: NodeId, answer: &HelloAnswer) -> bool {
+    pub(crate) fn is_held_back(&self, id: Option<NodeId>, answer: &HelloAnswer) -> bool {
         let Verdict::Refused { code, .. } = &answer.verdict else { return false };
         let party = &answer.party;
         code.is_guard()
             && party.cluster.is_some()
             && party.cluster_name == self.me.cluster_name
-            && party.member.is_some_and(|member| member.id == id)
+            && party.member.is_some_and(|member| id.is_none_or(|id| member.id == id))
+    }
+
+    /// Whether the node that says this of itself is in a later epoch of this node's own cluster,
+    /// and a member as this node knows them: then this node was left behind.
+    pub(crate) fn is_left_behind_by(&self, party: &Party, standpoint: &Standpoint<'_>) -> bool {
+        let (Some((cluster, epoch)), Some((_, members))) = (standpoint.cluster, standpoint.members)
+        else {
+            return false;
+        };
+        party.cluster == Some(cluster)
+            && party.epoch > epoch
+            && party.cluster_name == self.me.cluster_name
+            && party.member.is_some_and(|member| members.seat(member).is_some())
     }
 
     /// What a leader tells of the members in its term, and up to where it has committed.
@@ -371,7 +385,7 @@ impl Door {
             return Err(refuse(HelloRefusal::FEATURE_LEVEL, text));
         }
         let footing = self.judge_cluster(party, standpoint)?;
-        judge_seat(member, party, standpoint)?;
+        self.judge_seat(member, party, standpoint)?;
         if footing == Footing::Members {
             self.judge_level(member, party)?;
         }
@@ -421,10 +435,64 @@ impl Door {
             return Err(refuse(HelloRefusal::WRONG_CLUSTER, text));
         }
         if epoch != party.epoch {
-            let text = format!("the cluster is in epoch {epoch}, not {}", party.epoch);
-            return Err(refuse(HelloRefusal::WRONG_EPOCH, text));
+            return Err(refuse(HelloRefusal::WRONG_EPOCH, epochs_differ(epoch, party)));
         }
         Ok(Footing::Members)
+    }
+
+    /// Whether the members have a seat for `member`.
+    fn judge_seat(
+        &self,
+        member: Member,
+        party: &Party,
+        standpoint: &Standpoint<'_>,
+    ) -> Result<(), Refused> {
+        let Some((index, members)) = standpoint.members else { return Ok(()) };
+        // What is founded and not followed by anything binds nobody.
+        if party.cluster.is_some()
+            && Some(party.cluster) != standpoint.cluster.map(|(id, _)| Some(id))
+        {
+            return Ok(());
+        }
+        if let Some((index, settled)) = standpoint.settled
+            && settled.was_removed(member)
+        {
+            let text = format!(
+                "node {} was removed from this cluster. To have it back, empty its data directory \
+                 and add it as a new member",
+                member.id
+            );
+            return Err(Refused { code: HelloRefusal::REMOVED, index, text });
+        }
+        let seats = || members.seats().iter().filter(|seat| seat.id == member.id);
+        if seats().any(|seat| seat.incarnation.is_none_or(|life| life == member.incarnation)) {
+            return Ok(());
+        }
+        // Whoever holds more of the log than this node may be a member by a later configuration.
+        let is_ahead = party.cluster.is_some() && party.last > standpoint.last;
+        let has_seat = seats().next().is_some();
+        if is_ahead || (has_seat && self.me.keeps_nothing) {
+            return Ok(());
+        }
+        if has_seat {
+            let text = format!(
+                "node {} is a member in another life: its data directory was lost or replaced, and a \
+                 node that has forgotten its votes must not vote again. Put the data directory back \
+                 and start the node again, or have it taken in as a new member: start it with --join \
+                 and run `raft-ctl members replace {}`",
+                member.id, member.id
+            );
+            return Err(Refused { code: HelloRefusal::WIPED, index, text });
+        }
+        if party.cluster.is_none() {
+            let text = format!(
+                "node {} is no member of this cluster. To have it taken in, start it with --join and \
+                 run `raft-ctl members add {}`",
+                member.id, party.address
+            );
+            return Err(Refused { code: HelloRefusal::REMOVED, index, text });
+        }
+        Ok(())
     }
 
     /// Whether the member still has what it was known to have.
@@ -502,32 +570,20 @@ impl Door {
     }
 }
 
-/// Whether the member's number belongs to another life.
-fn judge_seat(member: Member, party: &Party, standpoint: &Standpoint<'_>) -> Result<(), Refused> {
-    let Some((index, members)) = standpoint.members else { return Ok(()) };
-    // What is founded and not followed by anything binds nobody.
-    if party.cluster.is_some() && Some(party.cluster) != standpoint.cluster.map(|(id, _)| Some(id))
-    {
-        return Ok(());
-    }
-    let seats = || members.seats().iter().filter(|seat| seat.id == member.id);
-    if seats().any(|seat| seat.incarnation.is_none_or(|life| life == member.incarnation)) {
-        return Ok(());
-    }
-    if seats().next().is_some() {
-        let text = format!(
-            "node {} is a member in another life: its data directory was lost or replaced, and a \
-             node that has forgotten its votes must not vote again. Put the data directory back \
-             and start the node again",
-            member.id
+fn epochs_differ(epoch: Epoch, party: &Party) -> String {
+    let who = party.member.map_or("the sender".to_owned(), |member| format!("node {}", member.id));
+    let theirs = party.epoch;
+    if theirs > epoch {
+        return format!(
+            "{who} is in epoch {theirs} of the cluster, and this node in epoch {epoch}"
         );
-        return Err(Refused { code: HelloRefusal::WIPED, index, text });
     }
-    if party.cluster.is_none() {
-        let text = format!("node {} is no member of this cluster", member.id);
-        return Err(Refused { code: HelloRefusal::REMOVED, index, text });
-    }
-    Ok(())
+    format!(
+        "epoch {epoch} of the cluster was begun without {who}, which is still in epoch {theirs}: \
+         what it holds doesn't count any more. Keep its directory aside, and let it come in anew \
+         with an empty one; if it is one of those that epoch {epoch} was planned for, run `raft-ctl \
+         recover apply` on its directory"
+    )
 }
 
 fn judge_client(party: &Party, standpoint: &Standpoint<'_>) -> Result<Footing, Refused> {

@@ -14,6 +14,7 @@ use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
+use super::calls::Callee;
 use super::connection::ConnectionId;
 use super::outside::{Outside, Readiness, Report, Workers};
 use super::server::Server;
@@ -21,7 +22,7 @@ use super::sockets;
 use super::threads::{DiskThreads, Mailbox, look_up};
 use super::{Exit, ONE_REQUEST};
 use crate::config::{self, Address, Overrides};
-use crate::model::{LogTime, NodeId, Time};
+use crate::model::{LogTime, Time};
 use crate::storage::{FileWork, LogWork};
 
 const LISTENER: Token = Token(0);
@@ -172,8 +173,8 @@ impl Outside for System {
         rand::random()
     }
 
-    fn look_up(&mut self, id: NodeId, address: &Address) -> Option<SocketAddr> {
-        look_up(id, address, &self.mailbox)
+    fn look_up(&mut self, callee: Callee, address: &Address) -> Option<SocketAddr> {
+        look_up(callee, address, &self.mailbox)
     }
 
     fn connect(&mut self, address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {

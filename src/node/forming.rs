@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::config::Address;
 use crate::model::{
     Batch, BatchBuilder, ClusterId, Configuration, EntryHeader, EntryKind, Epoch, Founding,
     Incarnation, Index, LogId, LogTime, Member, NodeId, Seat, Standing, Term, Time,
@@ -21,6 +22,20 @@ const LATECOMERS: Duration = Duration::from_secs(1);
 
 /// The first epoch of every cluster. Zero is none.
 const FIRST_EPOCH: Epoch = Epoch(1);
+
+/// How a node begins whose directory is empty.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Begin {
+    /// It forms a cluster together with all nodes of the file, or with a quorum of them where
+    /// nothing is kept over a restart.
+    #[default]
+    Together,
+    /// It forms a cluster as soon as a quorum of the nodes of the file is there.
+    Quorum,
+    /// It becomes a member of a cluster that is there, which it finds through the nodes of the
+    /// file and through this address; it never founds one.
+    Join(Option<Address>),
+}
 
 /// A node of the file.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,6 +56,8 @@ pub(crate) struct Plan {
     pub(crate) founders: Vec<Founder>,
     /// Whether a quorum is enough.
     pub(crate) quorum_is_enough: bool,
+    /// Whether the node waits until a cluster takes it in, and never founds one.
+    pub(crate) joins: bool,
     /// The state machine's first settings.
     pub(crate) settings: Vec<u8>,
 }
@@ -107,11 +124,12 @@ impl Forming {
 
     /// When [`Forming::found`] may give something without anybody coming or going.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        (self.plan.quorum_is_enough && self.has_quorum() && self.is_lowest())
-            .then(|| self.changed_at + LATECOMERS)
+        let may = self.plan.quorum_is_enough && !self.plan.joins;
+        (may && self.has_quorum() && self.is_lowest()).then(|| self.changed_at + LATECOMERS)
     }
 
-    /// For whom this node waits. Nobody: for the lowest of those that are there to found.
+    /// For whom this node waits. Nobody: for the lowest of those that are there to found, or, if
+    /// it joins a cluster, for a member to take it in.
     pub(crate) fn waits_for(&self) -> Vec<Awaited> {
         let others = self.plan.founders.iter().filter(|founder| founder.id != self.me.id);
         let missing = others.filter(|founder| !self.present.contains_key(&founder.id));
@@ -138,13 +156,21 @@ impl Forming {
     }
 
     /// Whether this node stores a founding entry that it is offered.
+    ///
+    /// It may have no seat in the founding: who offers it has let this node in, and so has a seat
+    /// for it in the configuration that is in force there by now.
     pub(crate) fn accepts(&self, offer: &FoundingOffer) -> Result<(), String> {
-        may_join(self.me, &self.plan, &offer.founding)
+        is_meant(&self.plan, &offer.founding)
+    }
+
+    /// Whether this node never founds a cluster.
+    pub(crate) const fn joins(&self) -> bool {
+        self.plan.joins
     }
 
     fn may_found(&self, now: Time) -> bool {
         let nobody_has_formed = self.present.values().all(|present| !present.has_formed);
-        if !nobody_has_formed || !self.is_lowest() {
+        if self.plan.joins || !nobody_has_formed || !self.is_lowest() {
             return false;
         }
         let all_are_there = self.present.len() + 1 == self.plan.founders.len();
@@ -157,7 +183,8 @@ impl Forming {
     fn needs_form(&self) -> bool {
         let nobody_has_formed = self.present.values().all(|present| !present.has_formed);
         let is_one_missing = self.present.len() + 1 < self.plan.founders.len();
-        nobody_has_formed
+        !self.plan.joins
+            && nobody_has_formed
             && is_one_missing
             && self.has_quorum()
             && self.is_lowest() != self.plan.quorum_is_enough
@@ -191,8 +218,8 @@ impl Forming {
     }
 }
 
-/// Whether `me` has a place in the cluster that `founding` begins.
-pub(crate) fn may_join(me: Member, plan: &Plan, founding: &Founding) -> Result<(), String> {
+/// Whether the cluster that `founding` begins is one that the file means.
+fn is_meant(plan: &Plan, founding: &Founding) -> Result<(), String> {
     if founding.name != plan.cluster_name {
         return Err(format!(
             "the offered cluster is named {:?}, this node's file says {:?}",
@@ -205,6 +232,12 @@ pub(crate) fn may_join(me: Member, plan: &Plan, founding: &Founding) -> Result<(
             founding.cluster
         ));
     }
+    Ok(())
+}
+
+/// Whether `me` is one of the founders of the cluster that `founding` begins.
+pub(crate) fn is_founder(me: Member, plan: &Plan, founding: &Founding) -> Result<(), String> {
+    is_meant(plan, founding)?;
     let seats = || founding.configuration.seats().iter().filter(|seat| seat.id == me.id);
     if seats().any(|seat| seat.incarnation.is_none_or(|life| life == me.incarnation)) {
         return Ok(());

@@ -54,6 +54,11 @@ impl Links {
         was_spoken_on.then_some(next)
     }
 
+    /// All connections to a member.
+    pub(crate) fn all_to(&self, member: Member) -> impl Iterator<Item = ConnectionId> {
+        self.members.get(&member).into_iter().flatten().map(|link| link.connection)
+    }
+
     /// The connection on which this node speaks to a member.
     pub(crate) fn to(&self, member: Member) -> Option<ConnectionId> {
         self.members.get(&member)?.last().map(|link| link.connection)

@@ -23,8 +23,10 @@ mod threads;
 
 use std::time::Duration;
 
+pub use calls::Callee;
 pub use connection::ConnectionId;
 pub use exit::Exit;
+pub use forming::Begin;
 pub use opening::{Formed, Store, Unfounded, open_on};
 pub use outside::{FileThreadWorker, LogWorker, Outside, Readiness, Report, Workers};
 pub use server::{Server, Unsent};

@@ -142,7 +142,7 @@ fn formed<D: Disk>(recovered: Recovered<D>) -> Result<Formed, StorageError> {
     let restored = restored(&recovered);
     let Recovered { identity, mut writer, mut files, snapshot, snapshots, .. } = recovered;
     let (machine, snapshots) = loaded(snapshot, &snapshots, recovered.older_time);
-    let founding = first_entry(&mut files, recovered.base)?;
+    let founding = first_entry(&mut files, recovered.base, recovered.epoch)?;
     Ok(Formed {
         founding,
         member: Member { id: identity.node, incarnation: identity.incarnation },
@@ -195,9 +195,12 @@ pub(crate) fn restored<D: Disk>(recovered: &Recovered<D>) -> Restored {
     }
 }
 
+/// The entry that founded this epoch. Who took a founding of an earlier one would be a member of
+/// that, so it isn't passed on.
 fn first_entry<D: Disk>(
     files: &mut FileWorker<D>,
     base: LogId,
+    epoch: Epoch,
 ) -> Result<Option<FoundingOffer>, StorageError> {
     if base != LogId::ORIGIN {
         return Ok(None);
@@ -205,7 +208,9 @@ fn first_entry<D: Disk>(
     let first = base.index.next();
     let read = FileWork::Read { ticket: 0, first, last: first, max_bytes: 1 };
     Ok(match files.perform(read)? {
-        FileReport::Entries { batch, .. } => FoundingOffer::new(batch).ok(),
+        FileReport::Entries { batch, .. } => {
+            FoundingOffer::new(batch).ok().filter(|offer| offer.founding.epoch == epoch)
+        }
         _ => None,
     })
 }

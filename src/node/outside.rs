@@ -8,9 +8,10 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::calls::Callee;
 use super::connection::ConnectionId;
 use crate::config::Address;
-use crate::model::{LogTime, NodeId, Time};
+use crate::model::{LogTime, Time};
 use crate::storage::{FileReport, FileWork, LogReport, LogWork, StorageError};
 
 /// What the shell asks of the world around it. Nothing here waits.
@@ -28,9 +29,9 @@ pub trait Outside {
     /// Random bits.
     fn random(&mut self) -> u128;
 
-    /// Where the address of a node leads, if that is known at once; else a
+    /// Where an address to be called leads, if that is known at once; else a
     /// [`Report::Addresses`] follows.
-    fn look_up(&mut self, id: NodeId, address: &Address) -> Option<SocketAddr>;
+    fn look_up(&mut self, callee: Callee, address: &Address) -> Option<SocketAddr>;
 
     /// Begins to connect. What was sent and isn't acknowledged for `patience` ends the connection.
     fn connect(&mut self, address: SocketAddr, patience: Duration) -> io::Result<Self::Stream>;
@@ -70,8 +71,8 @@ pub enum Report {
     Log(Result<LogReport, StorageError>, Duration),
     /// The file thread has done its work.
     File(Result<FileReport, StorageError>),
-    /// Where a node's name leads.
-    Addresses(NodeId, io::Result<Vec<SocketAddr>>),
+    /// Where a name that is to be called leads.
+    Addresses(Callee, io::Result<Vec<SocketAddr>>),
 }
 
 /// What the log thread does with each work.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Exit;
 use super::event_loop::{self, EventLoop, Reload};
+use super::forming::Begin;
 use super::opening::{Opening, Store, open};
 use super::server::Server;
 use super::sockets;
@@ -24,8 +25,8 @@ pub struct Start {
     pub config_path: PathBuf,
     /// What stood above the file, and stands above it again when it is read again.
     pub overrides: Overrides,
-    /// Whether a quorum of empty nodes is enough to form a cluster.
-    pub form: bool,
+    /// How it begins if its directory is empty.
+    pub begin: Begin,
     /// Whether a damaged log ends the start, even if the other nodes could repair it.
     pub no_repair: bool,
     /// Whether a person watches: a stopping node then says so in capitals.
@@ -92,7 +93,7 @@ fn prepare(start: Start) -> Result<EventLoop, Exit> {
     };
     let reload = Reload { path: start.config_path, overrides: start.overrides };
     let (parts, system) = event_loop::parts(listener, signals, reload, start.terminal)?;
-    let mut server = Server::new(system, start.config, start.me, &opening.store, start.form);
+    let mut server = Server::new(system, start.config, start.me, &opening.store, &start.begin);
     (start.banner)(&Banner {
         cluster,
         incarnation: member.incarnation,
@@ -111,7 +112,7 @@ fn open_directory(start: &Start, node: &Node) -> Result<Opening, Exit> {
     let opening = open(&start.config, node, (rand::random(), rand::random()))?;
     let is_fixed = start.config.cluster.cluster_id.is_some();
     match &opening.store {
-        Store::Unformed(_) if start.form && is_fixed => {
+        Store::Unformed(_) if start.begin == Begin::Quorum && is_fixed => {
             Err(Exit::Configuration(FORM_AND_ID.to_owned()))
         }
         _ => Ok(opening),

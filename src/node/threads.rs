@@ -11,9 +11,9 @@ use std::time::Instant;
 
 use mio::Waker;
 
+use super::calls::Callee;
 use super::outside::{Report, Workers};
 use crate::config::Address;
-use crate::model::NodeId;
 use crate::storage::{FileWork, LogWork};
 
 /// Where reports go, and what wakes the event loop for them.
@@ -92,9 +92,9 @@ fn start_thread(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<
     thread::Builder::new().name(name.to_owned()).spawn(guarded).map(drop)
 }
 
-/// Looks up where a node is reached. An address is known at once; a name takes a thread, and the
+/// Looks up where a call is to lead. An address is known at once; a name takes a thread, and the
 /// answer comes as a [`Report::Addresses`].
-pub(crate) fn look_up(id: NodeId, address: &Address, mailbox: &Mailbox) -> Option<SocketAddr> {
+pub(crate) fn look_up(callee: Callee, address: &Address, mailbox: &Mailbox) -> Option<SocketAddr> {
     if let Ok(host) = address.host.parse() {
         return Some(SocketAddr::new(host, address.port));
     }
@@ -102,10 +102,10 @@ pub(crate) fn look_up(id: NodeId, address: &Address, mailbox: &Mailbox) -> Optio
     let own = mailbox.clone();
     let spawned = thread::Builder::new().name("raft-names".to_owned()).spawn(move || {
         let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-        own.send(Report::Addresses(id, found));
+        own.send(Report::Addresses(callee, found));
     });
     if let Err(error) = spawned {
-        mailbox.send(Report::Addresses(id, Err(error)));
+        mailbox.send(Report::Addresses(callee, Err(error)));
     }
     None
 }

@@ -145,7 +145,10 @@ impl Raft {
             Input::Read(token) => self.read(token),
             Input::Transfer { token, to } => self.transfer(token, to),
             Input::Seat { token, member, address } => self.seat(token, member, address),
-            Input::Campaign => self.stand_if_voter("asked to stand"),
+            Input::ChangeMembers { token, expected, seats } => {
+                self.change_members(token, expected, seats);
+            }
+            Input::Campaign => self.stand_if_allowed("asked to stand"),
             Input::Persisted(seq) => self.persisted(seq),
             Input::VotePersisted(seq) => self.vote_persisted(seq),
             Input::DiskWaiting(age) => self.disk_waiting(age),
@@ -184,9 +187,10 @@ impl Raft {
         self.timers.next()
     }
 
-    /// Works out what the inputs since the last time made necessary. The writes come first: they
-    /// seal the entries that the messages behind them send.
+    /// Works out what the inputs since the last time made necessary. The writes come before the
+    /// messages: they seal the entries that those send.
     fn settle(&mut self) {
+        self.go_on_with_change();
         while let Some(write) = self.gates.next_write(&self.log) {
             self.outputs.push_back(Output::Write(write));
         }

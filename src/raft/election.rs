@@ -56,7 +56,7 @@ impl Raft {
         if self.disk_stands_still() || !self.gates.term_is_durable() {
             self.forget_leader("the own disk stands still");
         } else {
-            self.stand_if_voter("no word from a leader");
+            self.stand_if_allowed("no word from a leader");
         }
     }
 
@@ -66,12 +66,12 @@ impl Raft {
         }
     }
 
-    /// Stands for election if this node votes and nobody leads by its own account.
-    pub(super) fn stand_if_voter(&mut self, reason: &'static str) {
+    /// Stands for election if this node may and nobody leads by its own account.
+    pub(super) fn stand_if_allowed(&mut self, reason: &'static str) {
         if self.role.kind() == RoleKind::Leader {
             return;
         }
-        if !self.is_voter() {
+        if !self.may_stand() {
             self.forget_leader("no word from a leader");
         } else if self.config.pre_vote {
             self.ask_before_standing(reason);

@@ -4,7 +4,7 @@
 use super::core::{Raft, Role};
 use super::following::Following;
 use super::replication::Leading;
-use crate::model::{HardState, Index, LogId, Member, WriteSeq};
+use crate::model::{HardState, Index, LogId, Member, Seat, Standing, WriteSeq};
 
 /// What a step may change only in certain ways.
 #[derive(Clone, Debug)]
@@ -106,6 +106,7 @@ impl Raft {
             let reached = self.quorum_level(leading);
             assert!(self.commit <= reached, "committed {} on a quorum of {reached}", self.commit);
         }
+        self.check_changes(leading);
         for peer in &leading.peers {
             assert!(peer.matched < peer.next && peer.next <= last.next(), "{peer:?}");
             assert!(peer.round <= leading.round, "an answer to a round to come");
@@ -118,6 +119,31 @@ impl Raft {
         }
         let rounds = leading.reads.iter().zip(leading.reads.iter().skip(1));
         assert!(rounds.into_iter().all(|(one, next)| one.round <= next.round));
+    }
+
+    /// Once it knows where its predecessors ended, a leader has at most one configuration that isn't
+    /// committed; and what is committed under the one in force is on a majority of each set of
+    /// voters, counted here seat by seat.
+    fn check_changes(&self, leading: &Leading) {
+        if self.commit < leading.term_start {
+            return;
+        }
+        let pending = self.configurations.count_above(self.commit);
+        assert!(pending <= 1, "{pending} configurations above {}", self.commit);
+        if pending == 1 {
+            return;
+        }
+        let level = |member| match leading.peer(member) {
+            _ if member == self.config.me => self.gates.durable_index(),
+            progress => progress.map_or(Index::ZERO, |progress| progress.matched),
+        };
+        for votes in [Standing::votes_in_outgoing, Standing::votes_in_incoming] {
+            let seats = self.configurations.current().seats();
+            let set: Vec<&Seat> = seats.iter().filter(|seat| votes(seat.standing)).collect();
+            let holds = |seat: &&&Seat| seat.member().is_some_and(|it| level(it) >= self.commit);
+            let count = set.iter().filter(holds).count();
+            assert!(count * 2 > set.len(), "{} is on {count} of {} disks", self.commit, set.len());
+        }
     }
 
     fn check_following(&self, following: &Following) {

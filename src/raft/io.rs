@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::changing::ChangeRefusal;
 use super::event::Event;
 use crate::model::{
     Batch, Boot, Configuration, EntryHeader, EntryKind, HardState, Index, LogId, LogTime, Member,
-    Message, NodeId, SnapshotId, Span, Term, TermRun, WriteSeq,
+    Message, NodeId, Seat, SnapshotId, Span, Term, TermRun, WriteSeq,
 };
 
 /// What the core is told once.
@@ -98,12 +99,27 @@ pub enum Input {
     /// A client wants to read what is committed by now (dissertation, section 6.4).
     Read(Token),
     /// Hand leadership over. It ends with [`Output::Transferred`] or [`Output::Refused`], at the
-    /// latest an election timeout later; a node that doesn't lead refuses at once.
+    /// latest an election timeout later; a node that doesn't lead refuses at once. A leader that
+    /// is asked to hand over to itself has done so.
     Transfer {
         /// Comes back when it has ended.
         token: Token,
-        /// To this node, or to the voter whose log is longest.
+        /// To this node, or to the voter whose log is longest. Only voters that stay count.
         to: Option<NodeId>,
+    },
+    /// Make these the members. Answered at once: by [`Output::Proposed`] with the first
+    /// configuration of the change, by [`Output::Unchanged`], or by [`Output::Refused`]. Once that
+    /// configuration is committed, the change goes on by itself, whoever leads, as its seats say.
+    ChangeMembers {
+        /// Comes back in the answer.
+        token: Token,
+        /// Where the configuration stands that whoever asks has seen. If another one is in force,
+        /// the change is refused, unless it is to the same members.
+        expected: Index,
+        /// The members to be, each a [`Voter`](crate::model::Standing::Voter) or a
+        /// [`Learner`](crate::model::Standing::Learner), in any order. Those that are to vote and
+        /// don't yet are learners first, and vote once all of them have caught up.
+        seats: Vec<Seat>,
     },
     /// Give the seat of `member.id` that has no incarnation yet to this one: a founder that was
     /// absent has come. Answered by [`Output::Proposed`] or [`Output::Refused`].
@@ -268,6 +284,13 @@ pub enum Output {
     },
     /// Another node has taken over what [`Input::Transfer`] asked to hand over.
     Transferred(Token),
+    /// The members are, or are becoming, what [`Input::ChangeMembers`] asks for.
+    Unchanged {
+        /// The request's name.
+        token: Token,
+        /// Where the configuration in force stands, which is committed.
+        index: Index,
+    },
     /// Entries up to here may be dropped from memory: they are applied and durable here.
     Release(Index),
     /// Bytes of a snapshot are needed for a peer: read and verify them. One at a time for each
@@ -367,10 +390,19 @@ pub enum Refusal {
     NoTarget,
     /// The other node didn't take over in time; this one goes on leading.
     TransferFailed,
-    /// Another change of members, or the first entry of this leader's term, isn't committed yet.
+    /// A vacant seat can't be filled yet: another change of members, or the first entry of this
+    /// leader's term, isn't committed.
     NotYet,
-    /// The configuration has no vacant seat of this id.
+    /// The configuration has no vacant seat of this id, or this member was removed.
     NoSeat,
+    /// The members can't be changed so.
+    Change(ChangeRefusal),
+}
+
+impl From<ChangeRefusal> for Refusal {
+    fn from(reason: ChangeRefusal) -> Refusal {
+        Refusal::Change(reason)
+    }
 }
 
 /// What a node does at the moment.

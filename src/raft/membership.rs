@@ -1,5 +1,5 @@
-//! Who takes part (dissertation, chapter 4): the configurations of the log, and the one change
-//! that needs no second majority, filling a vacant seat.
+//! Who takes part (dissertation, chapter 4): the configurations of the log, and filling a vacant
+//! seat.
 
 use std::collections::VecDeque;
 
@@ -8,8 +8,7 @@ use super::event::Event;
 use super::io::{Output, Refusal, Token};
 use super::quorum::Voters;
 use crate::model::{
-    ByteReader, Configuration, ENTRY_HEADER_BYTES, EntryKind, EntryRef, Founding, Index, Malformed,
-    Member, Seat,
+    ByteReader, Configuration, EntryKind, EntryRef, Founding, Index, Malformed, Member, Seat,
 };
 
 /// The configurations of the log, each with its index. The last one is in force from the moment
@@ -65,6 +64,28 @@ impl Configurations {
         found.map(|(at, configuration)| (*at, configuration))
     }
 
+    /// The last one that is never taken back, where the log is committed up to `commit`.
+    pub(super) fn settled(&self, commit: Index) -> (Index, &Configuration) {
+        let (index, configuration) = &self.stack[self.settled_at(commit)];
+        (*index, configuration)
+    }
+
+    /// Those that may be in force, where the log is committed up to `commit`: the settled one, and
+    /// all behind it.
+    fn from(&self, commit: Index) -> impl Iterator<Item = &Configuration> {
+        self.stack.range(self.settled_at(commit)..).map(|(_, configuration)| configuration)
+    }
+
+    /// How many stand above `commit`.
+    pub(super) fn count_above(&self, commit: Index) -> usize {
+        self.stack.iter().filter(|(index, _)| *index > commit).count()
+    }
+
+    fn settled_at(&self, commit: Index) -> usize {
+        let behind = self.stack.partition_point(|(index, _)| *index <= commit);
+        behind.saturating_sub(1)
+    }
+
     fn push(&mut self, index: Index, configuration: Configuration) {
         assert!(index > self.index(), "a configuration at {index} behind {}", self.index());
         self.voters = Voters::new(&configuration);
@@ -110,6 +131,14 @@ impl Raft {
     /// Whether this node votes in the configuration in force.
     pub(super) fn is_voter(&self) -> bool {
         self.configurations.voters().contains(self.config.me)
+    }
+
+    /// Whether this node stands for election when nobody leads: it votes, or has voted until a
+    /// configuration that isn't known to be committed. Of those who still decide it may be the only
+    /// one with that entry, and give its vote to nobody who lacks it (dissertation, 4.2.2). It
+    /// doesn't count itself, since it isn't among the voters that it counts.
+    pub(super) fn may_stand(&self) -> bool {
+        self.configurations.from(self.commit).any(|one| one.is_voter(self.config.me))
     }
 
     /// Everybody else who takes part, voters and learners.
@@ -158,20 +187,15 @@ impl Raft {
             self.outputs.push_back(Output::Refused { token, reason });
             return;
         }
-        let seats = self.configurations.current().seats().iter().map(|seat| {
+        let current = self.configurations.current();
+        let seats = current.seats().iter().map(|seat| {
             let vacant = seat.id == member.id && seat.incarnation.is_none();
             let incarnation = if vacant { Some(member.incarnation) } else { seat.incarnation };
             let address = if vacant { address.clone() } else { seat.address.clone() };
             Seat { incarnation, address, ..*seat }
         });
-        let configuration = Configuration::new(seats.collect());
-        let mut payload = Vec::new();
-        configuration.encode(&mut payload);
-        let bytes = (ENTRY_HEADER_BYTES + payload.len()) as u64;
-        let kind = EntryKind::CONFIGURATION;
-        let entered = Some(Box::new(configuration.clone()));
-        let index = self.append_own(Some(token), kind, bytes, entered);
-        self.enter_configuration(index, configuration);
+        let next = current.followed_by(seats.collect());
+        self.append_configuration(Some(token), next);
     }
 
     fn seat_refusal(&self, member: Member) -> Option<Refusal> {
@@ -181,12 +205,12 @@ impl Raft {
         if leading.handover.is_some() {
             return Some(Refusal::Transferring);
         }
-        if self.commit < leading.term_start || self.commit < self.configurations.index() {
+        if self.may_change(leading).is_err() {
             return Some(Refusal::NotYet);
         }
         let configuration = self.configurations.current();
         let vacant = |seat: &Seat| seat.id == member.id && seat.incarnation.is_none();
-        let seated = configuration.seat(member).is_some();
-        (seated || !configuration.seats().iter().any(vacant)).then_some(Refusal::NoSeat)
+        let used = configuration.seat(member).is_some() || configuration.was_removed(member);
+        (used || !configuration.seats().iter().any(vacant)).then_some(Refusal::NoSeat)
     }
 }

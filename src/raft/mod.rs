@@ -3,6 +3,7 @@
 //! [`Input`]s go in through one door, [`Output`]s come out of another; the same inputs always give
 //! the same outputs. docs/consensus.md says how it is cut and what differs from the paper.
 
+mod changing;
 mod core;
 mod disk;
 mod election;
@@ -28,8 +29,9 @@ mod timers;
 mod transfer;
 mod view;
 
+pub use self::changing::ChangeRefusal;
 pub use self::core::Raft;
 pub use self::event::Event;
 pub use self::invariants::Marks;
 pub use self::io::{Config, Input, Output, Refusal, Restored, RoleKind, Token, Write};
-pub use self::status::{Memory, PeerStatus, Status};
+pub use self::status::{ChangeStage, Memory, PeerStatus, Status};

@@ -30,6 +30,18 @@ pub(super) struct Progress {
     pub(super) round_trip: Option<Duration>,
     /// Whether the shell was told that neither the log nor a snapshot holds what it needs.
     pub(super) behind: bool,
+    lap: Lap,
+}
+
+/// How fast it gets to where the log ended when it was last looked (dissertation, 4.2.1). Who does
+/// that within an election timeout doesn't hold up commits for longer when it votes.
+#[derive(Clone, Copy, Debug)]
+struct Lap {
+    /// Where the log ended when this lap began.
+    goal: Index,
+    began: Time,
+    /// How long the last one took.
+    took: Option<Duration>,
 }
 
 /// How entries, or what stands in their place, are sent.
@@ -71,7 +83,30 @@ impl Progress {
             round: Round::ZERO,
             round_trip: None,
             behind: false,
+            lap: Lap { goal: next.previous(), began: now, took: None },
         }
+    }
+
+    /// Whether it was heard less than `patience` ago, and its connection hasn't ended since.
+    pub(super) fn is_live(&self, now: Time, patience: Duration) -> bool {
+        self.was_heard && !self.is_gone && now < self.heard + patience
+    }
+
+    /// It was heard, and the log ends at `last`: a lap that it has finished is followed by the
+    /// next.
+    pub(super) fn count_laps(&mut self, last: Index, now: Time) {
+        if self.matched >= self.lap.goal {
+            let took = Some(now.since(self.lap.began));
+            self.lap = Lap { goal: last, began: now, took };
+        }
+    }
+
+    /// Whether it is live, its last lap took less than `patience`, and the present one hasn't
+    /// taken longer yet.
+    pub(super) fn has_caught_up(&self, now: Time, patience: Duration) -> bool {
+        let Lap { began, took, .. } = self.lap;
+        let was_fast = took.is_some_and(|took| took < patience);
+        was_fast && now < began + patience && self.is_live(now, patience)
     }
 
     pub(super) const fn hear(&mut self, now: Time) {
@@ -244,6 +279,28 @@ mod tests {
             (progress.pace, progress.matched, progress.next),
             (Pace::Replicate, Index(6), Index(10))
         );
+    }
+
+    #[test]
+    fn who_catches_up_takes_less_than_the_patience_and_doesnt_fall_behind_again() {
+        let patience = Duration::from_millis(100);
+        let at = |millis| NOW + Duration::from_millis(millis);
+        let mut progress = progress(9);
+        let mut hear = |matched, last, millis| {
+            progress.hear(at(millis));
+            progress.levels(Index(matched), Index(matched), at(millis));
+            progress.count_laps(Index(last), at(millis));
+            progress.has_caught_up(at(millis), patience)
+        };
+        assert!(!hear(7, 20, 50), "it isn't where the log ended at first");
+        assert!(!hear(8, 30, 120), "that took too long");
+        assert!(!hear(29, 40, 200));
+        assert!(hear(30, 50, 210));
+        assert!(hear(45, 60, 300), "a new lap has begun");
+        assert!(!hear(49, 60, 310), "which takes too long");
+        assert!(!hear(70, 70, 395));
+        assert!(hear(70, 70, 400));
+        assert!(!progress.has_caught_up(at(600), patience), "it isn't heard any more");
     }
 
     #[test]

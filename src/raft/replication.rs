@@ -175,6 +175,7 @@ impl Raft {
         progress.hear(now);
         let handing = progress.handing();
         let has_risen = progress.levels(matched, durable, now);
+        progress.count_laps(last, now);
         if let Some(handing) = handing.filter(|_| progress.handing().is_none()) {
             let snapshot = handing.snapshot;
             let what = "is complete";

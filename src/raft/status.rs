@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::core::{Raft, Role};
 use super::io::RoleKind;
 use super::progress::Progress;
-use crate::model::{Configuration, Index, LogId, LogTime, Member, SnapshotId, Term, TermRun, Time};
+use crate::model::{Configuration, Index, LogId, LogTime, Member, SnapshotId, Term, TermRun};
 
 /// How many bytes of encoded entries are in memory. Those that are neither unpersisted nor
 /// unapplied stay as long as [`Config::recent_bytes`](super::Config::recent_bytes) allows.
@@ -18,6 +18,17 @@ pub struct Memory {
     pub unpersisted_bytes: u64,
     /// Those that aren't applied here.
     pub unapplied_bytes: u64,
+}
+
+/// How far a change of members is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChangeStage {
+    /// The configuration in force isn't known to be committed here, and is the last of the change.
+    Ending,
+    /// It goes on when those that join have caught up.
+    Prepared,
+    /// There are two sets of voters.
+    Joint,
 }
 
 /// What a leader knows of another member.
@@ -37,6 +48,10 @@ pub struct PeerStatus {
     pub heard_ago: Option<Duration>,
     /// The last round trip of a heartbeat.
     pub round_trip: Option<Duration>,
+    /// How many entries its log is behind the leader's.
+    pub behind: u64,
+    /// Whether it is so little behind that it may be made a voter.
+    pub caught_up: bool,
 }
 
 /// How the core stands.
@@ -70,6 +85,8 @@ pub struct Status {
     pub log_time: LogTime,
     /// The configuration in force and its index.
     pub configuration: (Index, Configuration),
+    /// How far the change of members is that is under way, if one is.
+    pub change: Option<ChangeStage>,
     /// Whether an entry of the own term is committed, so that reads are served (leaders only).
     pub committed_in_term: bool,
     /// To whom leadership is being handed over (leaders only).
@@ -99,6 +116,14 @@ impl Raft {
     #[must_use]
     pub fn configuration(&self) -> (Index, &Configuration) {
         (self.configurations.index(), self.configurations.current())
+    }
+
+    /// The latest configuration that is known to be committed, and where it stands; right after a
+    /// start perhaps an earlier one. It is the one that says who was removed: what isn't committed
+    /// may yet be taken back.
+    #[must_use]
+    pub fn committed_configuration(&self) -> (Index, &Configuration) {
+        self.configurations.settled(self.commit)
     }
 
     /// The configuration as of the entry at `index`, and the index that it stands at: what a
@@ -213,19 +238,29 @@ impl Raft {
             receiving: self.receiving.map(|receiving| receiving.progress()),
             log_time: self.clock.read(self.now),
             configuration: (self.configurations.index(), self.configurations.current().clone()),
+            change: self.change_stage(),
             committed_in_term: leading.is_some_and(|leading| self.commit >= leading.term_start),
             transferring: leading
                 .and_then(|leading| leading.handover.as_ref())
                 .map(|handover| handover.target),
             peers: leading.map_or_else(Vec::new, |leading| {
-                leading.peers.iter().map(|progress| PeerStatus::new(progress, self.now)).collect()
+                leading.peers.iter().map(|progress| self.peer_status(progress)).collect()
             }),
         }
     }
-}
 
-impl PeerStatus {
-    fn new(progress: &Progress, now: Time) -> PeerStatus {
+    fn change_stage(&self) -> Option<ChangeStage> {
+        let current = self.configurations.current();
+        if current.is_joint() {
+            Some(ChangeStage::Joint)
+        } else if current.is_prepared() {
+            Some(ChangeStage::Prepared)
+        } else {
+            (self.commit < self.configurations.index()).then_some(ChangeStage::Ending)
+        }
+    }
+
+    fn peer_status(&self, progress: &Progress) -> PeerStatus {
         let handing = progress.handing();
         let pieces = handing.map_or(0, |handing| handing.sent - handing.has);
         PeerStatus {
@@ -234,8 +269,10 @@ impl PeerStatus {
             next: progress.next,
             inflight_bytes: progress.window.bytes() + pieces,
             snapshot: handing.map(|handing| (handing.snapshot, handing.has)),
-            heard_ago: progress.was_heard.then(|| now.since(progress.heard)),
+            heard_ago: progress.was_heard.then(|| self.now.since(progress.heard)),
             round_trip: progress.round_trip,
+            behind: self.log.last_index().0 - progress.matched.0,
+            caught_up: progress.has_caught_up(self.now, self.config.election_timeout),
         }
     }
 }

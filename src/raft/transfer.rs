@@ -1,11 +1,11 @@
 //! Leadership transfer (dissertation, chapter 3.10), asked for by a person, by a node that is
-//! being stopped, or by a leader whose own disk stands still.
+//! being stopped, or by a leader whose own disk stands still or that was removed.
 
 use super::core::{Raft, Role};
 use super::event::Event;
 use super::io::{Output, Refusal, Token};
 use super::timers::Timer;
-use crate::model::{Body, Member, NodeId, Time};
+use crate::model::{Body, Member, NodeId, Standing, Time};
 
 /// A handing-over of leadership that is under way. Meanwhile nothing is proposed.
 #[derive(Clone, Debug)]
@@ -17,14 +17,17 @@ pub(super) struct Handover {
     is_chosen: bool,
     /// When the target was last told to stand for election.
     urged: Option<Time>,
-    /// Whether this node stops leading even if the target doesn't take over, unless its disk has
-    /// come back.
+    /// Whether this node stops leading even if the target doesn't take over, unless by then its
+    /// disk has come back and it votes.
     step_down: bool,
 }
 
 impl Raft {
     pub(super) fn transfer(&mut self, token: Token, to: Option<NodeId>) {
         let refusal = match &self.role {
+            Role::Leader(_) if to == Some(self.config.me.id) => {
+                return self.outputs.push_back(Output::Transferred(token));
+            }
             Role::Leader(leading) if leading.handover.is_some() => Refusal::Transferring,
             Role::Leader(_) => match self.successor(to) {
                 Some(target) => {
@@ -54,16 +57,21 @@ impl Raft {
         }
     }
 
-    /// The voter with the longest log among those that were heard within an election timeout.
+    /// The voter with the longest log among those that were heard within an election timeout and
+    /// stay voters.
     fn successor(&self, to: Option<NodeId>) -> Option<Member> {
         let Role::Leader(leading) = &self.role else { return None };
         let patience = self.config.election_timeout;
-        let voters = self.configurations.voters();
+        let configuration = self.configurations.current();
+        let stays = |member| {
+            let seat = configuration.seat(member);
+            seat.is_some_and(|it| {
+                it.standing.votes() && it.standing.goal() == Some(Standing::Voter)
+            })
+        };
         let able = leading.peers.iter().filter(|progress| {
-            voters.contains(progress.member)
-                && progress.was_heard
-                && !progress.is_gone
-                && self.now < progress.heard + patience
+            stays(progress.member)
+                && progress.is_live(self.now, patience)
                 && to.is_none_or(|id| progress.member.id == id)
         });
         able.max_by_key(|progress| (progress.matched, progress.heard))
@@ -114,8 +122,12 @@ impl Raft {
         let Role::Leader(leading) = &mut self.role else { return };
         let Some(handover) = leading.handover.take() else { return };
         self.close_handover(&handover, false);
-        if handover.step_down && self.disk_stands_still() {
-            let reason = "the own disk stands still and nobody took over";
+        let reason = if self.disk_stands_still() {
+            "the own disk stands still and nobody took over"
+        } else {
+            "it is no voter any more and nobody took over"
+        };
+        if handover.step_down && (self.disk_stands_still() || !self.is_voter()) {
             self.become_follower(self.gates.term(), None, reason);
         }
     }

@@ -9,6 +9,7 @@ use crate::model::{
 };
 
 use super::block::BLOCK_HEAD_BYTES;
+use super::epoch;
 use super::hard_state::{Floor, HardStateFile};
 use super::identity::{self, Identity};
 use super::log_map::LogMap;
@@ -18,7 +19,9 @@ use super::segment::{BLOCK_ALIGNMENT, SegmentHead, salt};
 use super::shared::Shared;
 use super::snapshot::ReceiptFound;
 use super::start;
-use super::{Disk, FileWorker, LogWriter, SnapshotHead, SnapshotSink, StorageError};
+use super::{
+    Disk, EpochBegun, FileWorker, LogWriter, NewEpoch, SnapshotHead, SnapshotSink, StorageError,
+};
 
 /// How a directory is opened.
 #[derive(Clone, Debug)]
@@ -167,6 +170,33 @@ impl Directory {
         sinks: &mut dyn FnMut() -> Box<dyn SnapshotSink>,
     ) -> Result<Opened<D>, StorageError> {
         start::open(disk, path, options, sinks)
+    }
+}
+
+impl Directory {
+    /// Whether [`Directory::begin_epoch`] can be done, and whether it was done before. Nothing is
+    /// changed.
+    pub fn check_epoch<D: Disk>(
+        disk: D,
+        path: &Path,
+        order: &NewEpoch,
+    ) -> Result<EpochBegun, StorageError> {
+        epoch::check(disk, path, order)
+    }
+
+    /// Begins a new epoch in the directory at `path`, durably. Whatever interrupts it, the
+    /// directory is in the old epoch or in the new one, and the same order can be given again.
+    ///
+    /// # Panics
+    ///
+    /// If `order` is none: its epoch doesn't rise, or its first entry isn't a configuration of its
+    /// term right behind its last entry.
+    pub fn begin_epoch<D: Disk>(
+        disk: D,
+        path: &Path,
+        order: &NewEpoch,
+    ) -> Result<EpochBegun, StorageError> {
+        epoch::begin(disk, path, order)
     }
 }
 

@@ -102,6 +102,14 @@ pub enum StorageError {
         /// The path.
         path: PathBuf,
     },
+    /// The directory isn't any more what a new epoch was planned for.
+    #[error("{}: {what}; nothing was changed here", path.display())]
+    Changed {
+        /// The directory.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+    },
     /// The worker was used after an error.
     #[error("the log isn't written any more since an earlier error; start the node again")]
     Poisoned,
@@ -166,7 +174,7 @@ impl StorageError {
             StorageError::Newer { .. }
             | StorageError::Foreign { .. }
             | StorageError::NoDirectory { .. } => ErrorClass::Configuration,
-            StorageError::OtherNode { .. } => ErrorClass::Identity,
+            StorageError::OtherNode { .. } | StorageError::Changed { .. } => ErrorClass::Identity,
         }
     }
 

@@ -258,7 +258,7 @@ impl<D: Disk> Inspection<D> {
     }
 
     /// Reads the log. Of a live one, damage counts when it is found twice at the same place.
-    fn log(&self) -> Result<LogFound, StorageError> {
+    pub(super) fn log(&self) -> Result<LogFound, StorageError> {
         let mut seen = None;
         for _ in 1..LIVE_READS {
             match self.read_log() {

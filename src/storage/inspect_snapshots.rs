@@ -53,7 +53,7 @@ impl<D: Disk> Inspection<D> {
             let Some(file) = self.open_snapshot(*last)? else { continue };
             let stored = about(*last, &file);
             let judged = match file {
-                Ok(file) if cluster != Some((file.head().cluster, file.head().epoch)) => {
+                Ok(file) if !file.head().is_of(cluster) => {
                     let what = "it is a snapshot of another cluster".to_owned();
                     Err(SnapshotFault::Damaged { offset: 0, what })
                 }

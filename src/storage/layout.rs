@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::model::{Index, LogId, Term};
+use crate::model::{Epoch, Index, LogId, Term};
 
 /// Where everything of one node lies.
 #[derive(Clone, Debug)]
@@ -61,6 +61,18 @@ impl Layout {
     /// The record of what is received.
     pub(super) fn receipt(&self) -> PathBuf {
         self.snapshots.join(RECEIPT)
+    }
+
+    /// The copy of a file of the root that a new epoch leaves, as it was in the epoch `before`.
+    pub(super) fn kept_of_epoch(path: &Path, before: Epoch) -> PathBuf {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".epoch-{before}"));
+        name.into()
+    }
+
+    /// What is kept of how the epoch was begun.
+    pub(super) fn recovery(&self, epoch: Epoch) -> PathBuf {
+        self.root.join(format!("recovery-{epoch}.json"))
     }
 
     /// What `path` is called seen from the root.

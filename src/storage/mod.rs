@@ -7,11 +7,13 @@
 //! - [`Unformed::found`] stores the first entry of a cluster.
 //! - [`LogWriter`] and [`FileWorker`] do what the log thread and the file thread are asked.
 //! - [`SnapshotSource`] and [`SnapshotSink`] are what the state machine gives and takes.
+//! - [`Directory::begin_epoch`] begins a new epoch where a majority is lost for good.
 //! - [`Inspection`] looks at a directory without changing it.
 
 mod block;
 mod directory;
 mod disk;
+mod epoch;
 mod error;
 mod file_worker;
 mod hard_state;
@@ -33,6 +35,7 @@ mod segment;
 mod shared;
 mod snapshot;
 mod start;
+mod survey;
 mod work;
 
 #[cfg(test)]
@@ -43,6 +46,7 @@ pub use directory::{
     Unformed,
 };
 pub use disk::{Access, Disk, DiskFile, Region};
+pub use epoch::{EpochBegun, NewEpoch};
 pub use error::{Corruption, ErrorClass, StorageError};
 pub use file_worker::FileWorker;
 pub use hard_state::Floor;
@@ -56,4 +60,5 @@ pub use real::RealDisk;
 pub use snapshot::{
     Refusal, SnapshotFault, SnapshotFile, SnapshotHead, SnapshotSink, SnapshotSource,
 };
+pub use survey::Survey;
 pub use work::{FileReport, FileWork, LogDone, LogReport, LogWork, Rotated};

@@ -29,13 +29,13 @@ pub(super) struct OpenSegment<D: Disk> {
 
 impl<D: Disk> OpenSegment<D> {
     /// Makes a spare into the segment with this head: head, name, directory, each durable before
-    /// the next. A founding entry is put in before the name is given, so that whoever finds the
-    /// segment finds the entry.
+    /// the next. The entry with which a cluster or an epoch begins is put in before the name is
+    /// given, so that whoever finds the segment finds the entry.
     pub(super) fn publish(
         shared: &Shared<D>,
         spare: Spare<D>,
         head: SegmentHead,
-        founding: Option<&Batch>,
+        first: Option<&Batch>,
     ) -> Result<(OpenSegment<D>, Option<BlockPlace>), StorageError> {
         let name = head.file_name();
         let path = shared.layout.log.join(&name);
@@ -54,9 +54,9 @@ impl<D: Disk> OpenSegment<D> {
             .store(0, &head.encode())
             .map_err(StorageError::disk("write", &spare.path))?;
         segment.sync(shared)?;
-        let block = match founding {
+        let block = match first {
             Some(batch) => {
-                Some(segment.append(shared, LogId::ORIGIN, std::slice::from_ref(batch))?)
+                Some(segment.append(shared, head.before, std::slice::from_ref(batch))?)
             }
             None => None,
         };

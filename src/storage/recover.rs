@@ -97,6 +97,14 @@ pub(super) fn read_log<D: Disk>(
     Ok(walk.found)
 }
 
+/// Whether a segment is of the same cluster as the one before it. Its epoch may be a later one.
+fn goes_on(before: &SegmentHead, head: &SegmentHead) -> bool {
+    match (before.identity.cluster, head.identity.cluster) {
+        (Some((before, ended)), Some((cluster, begun))) => cluster == before && begun >= ended,
+        (before, after) => before == after,
+    }
+}
+
 struct Walk<'a, D: Disk> {
     disk: &'a D,
     layout: &'a Layout,
@@ -214,8 +222,8 @@ impl<D: Disk> Walk<'_, D> {
         let map = &mut self.found.map;
         if first {
             *map = LogMap::new(head.before);
-        } else if map.segments().back().is_some_and(|last| last.head.identity != head.identity) {
-            return Err(damage("the segment is one of another cluster".to_owned()));
+        } else if map.segments().back().is_some_and(|last| !goes_on(&last.head, &head)) {
+            return Err(damage("the segment is one of another cluster or epoch".to_owned()));
         }
         map.add_segment(head);
         Ok(head)

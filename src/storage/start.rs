@@ -37,10 +37,7 @@ pub(super) fn open<D: Disk>(
 ) -> Result<Opened<D>, StorageError> {
     let layout = Layout::new(path);
     disk.create_directory(path).map_err(StorageError::disk("make the directory", path))?;
-    let lock = disk.lock(&layout.lock).map_err(|source| match source.kind() {
-        io::ErrorKind::WouldBlock => StorageError::InUse { path: path.to_owned() },
-        _ => StorageError::disk("lock", &layout.lock)(source),
-    })?;
+    let lock = lock(&disk, &layout)?;
     let found = settle(&disk, &layout, &options)?;
     let record = hard_state::read(&disk, &layout, Access::ReadDevice)?;
     check_owner(&layout, &found.identity, &record.record.identity)?;
@@ -66,6 +63,14 @@ pub(super) fn open<D: Disk>(
     go_on(parts, Judged { found, record, log, snapshots, chosen })
 }
 
+/// Takes the directory for this process.
+pub(super) fn lock<D: Disk>(disk: &D, layout: &Layout) -> Result<D::Lock, StorageError> {
+    disk.lock(&layout.lock).map_err(|source| match source.kind() {
+        io::ErrorKind::WouldBlock => StorageError::InUse { path: layout.root.clone() },
+        _ => StorageError::disk("lock", &layout.lock)(source),
+    })
+}
+
 /// What was read and found good enough to go on with.
 struct Judged {
     found: IdentityFound,
@@ -75,8 +80,7 @@ struct Judged {
     chosen: Chosen,
 }
 
-/// Formats an empty directory, and makes durable all that a killed process may have left in the
-/// cache, so that what is read next is what the disk holds.
+/// Formats an empty directory, and makes durable what is there.
 fn settle<D: Disk>(
     disk: &D,
     layout: &Layout,
@@ -86,6 +90,23 @@ fn settle<D: Disk>(
     if !root.iter().any(|name| name == "identity") {
         format(disk, layout, options, &root)?;
     }
+    make_durable(disk, layout)?;
+    let found = identity::read(disk, layout, Access::ReadDevice)?;
+    let found = found.ok_or_else(|| StorageError::NoDirectory { path: layout.root.clone() })?;
+    if found.identity.node != options.node {
+        return Err(StorageError::OtherNode {
+            path: layout.root.clone(),
+            found: found.identity.node,
+            incarnation: found.identity.incarnation,
+            expected: options.node,
+        });
+    }
+    Ok(found)
+}
+
+/// Makes durable all that a killed process may have left in the cache, so that what is read next
+/// is what the disk holds.
+pub(super) fn make_durable<D: Disk>(disk: &D, layout: &Layout) -> Result<(), StorageError> {
     let mut files = vec![layout.identity.clone(), layout.hard_state.clone()];
     let names = disk.list(&layout.log).map_err(StorageError::disk("list", &layout.log))?;
     let segments = names.iter().filter(|name| parse_segment_name(name).is_some());
@@ -105,17 +126,7 @@ fn settle<D: Disk>(
     for directory in [&layout.log, &layout.snapshots, &layout.root] {
         disk.sync_directory(directory).map_err(StorageError::disk("sync", directory))?;
     }
-    let found = identity::read(disk, layout, Access::ReadDevice)?;
-    let found = found.ok_or_else(|| StorageError::NoDirectory { path: layout.root.clone() })?;
-    if found.identity.node != options.node {
-        return Err(StorageError::OtherNode {
-            path: layout.root.clone(),
-            found: found.identity.node,
-            incarnation: found.identity.incarnation,
-            expected: options.node,
-        });
-    }
-    Ok(found)
+    Ok(())
 }
 
 /// The files in the directory of snapshots that a start may go on with.
@@ -175,7 +186,7 @@ fn format<D: Disk>(
     identity::write(disk, layout, &identity)
 }
 
-fn check_owner(
+pub(super) fn check_owner(
     layout: &Layout,
     identity: &Identity,
     of_hard_state: &Identity,
@@ -190,8 +201,9 @@ fn check_owner(
     Err(Corruption { directory, file, offset: 0, what, entries: None }.into())
 }
 
-/// Identity, hard state and log must be of one cluster, except where a crash has cut a founding
-/// short: the log then holds its founding entry and nothing else.
+/// Identity, hard state and log must be of one cluster and epoch, except where a crash has cut a
+/// founding short: the log then holds its founding entry and nothing else; or the passage to a new
+/// epoch, which the log makes first.
 fn check_cluster(
     layout: &Layout,
     identity: &Identity,
@@ -203,6 +215,14 @@ fn check_cluster(
         return Ok(());
     }
     if identity.cluster != of_log && is_only_founded(log) {
+        return Ok(());
+    }
+    if let (Some(first), Some(second), Some(third)) =
+        (identity.cluster, record.identity.cluster, of_log)
+        && (first.0, second.0) == (second.0, third.0)
+        && first.1 <= second.1
+        && second.1 <= third.1
+    {
         return Ok(());
     }
     let what = format!(
@@ -219,8 +239,8 @@ fn show(cluster: Option<(ClusterId, Epoch)>) -> String {
     cluster.map_or("none".to_owned(), |(cluster, epoch)| format!("{cluster} (epoch {epoch})"))
 }
 
-fn cluster_of(log: &LogFound) -> Option<(ClusterId, Epoch)> {
-    log.segments.first().and_then(|segment| segment.head.identity.cluster)
+pub(super) fn cluster_of(log: &LogFound) -> Option<(ClusterId, Epoch)> {
+    log.segments.last().and_then(|segment| segment.head.identity.cluster)
 }
 
 fn is_only_founded(log: &LogFound) -> bool {
@@ -374,8 +394,15 @@ fn report(
             }
         }
     }
-    if cluster_of(log).is_some() && cluster_of(log) != found.identity.cluster {
-        notes.push("a founding that was cut short is finished".to_owned());
+    if let Some((cluster, epoch)) = cluster_of(log)
+        && found.identity.cluster != Some((cluster, epoch))
+    {
+        notes.push(match found.identity.cluster {
+            Some((before, _)) if before == cluster => {
+                format!("the passage to epoch {epoch}, which was cut short, is finished")
+            }
+            _ => "a founding that was cut short is finished".to_owned(),
+        });
     }
     for name in &log.strange {
         notes.push(format!("log/{name} isn't a file of the log and was left alone"));

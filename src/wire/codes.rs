@@ -76,6 +76,16 @@ refusal_codes! {
         "The cluster's feature level is too low for the request."
     SnapshotGone 16 "snapshot_gone" false
         "The node doesn't keep this snapshot, or not any more."
+    ChangeUnderWay 17 "change_under_way" true
+        "Another change of members is under way."
+    MembersChanged 18 "members_changed" false
+        "Another configuration is in force than the one that the client has seen."
+    NoLiveQuorum 19 "no_live_quorum" true
+        "Too few of those that would vote are heard from; the text has the numbers."
+    UsedBefore 20 "used_before" false
+        "A node was a member in this incarnation before."
+    BadMembers 21 "bad_members" false
+        "These can't be the members of a cluster; the text says why."
 }
 
 /// Declares the codes of refused connections: number, name, whether it guards the data,

@@ -16,6 +16,7 @@ const TRANSFERRED: u8 = 6;
 const PONG: u8 = 7;
 const SNAPSHOTS: u8 = 8;
 const PIECE: u8 = 9;
+const MEMBERS: u8 = 10;
 
 /// The most snapshots that a node tells of.
 const MAX_SNAPSHOTS: u32 = 64;
@@ -80,6 +81,12 @@ pub enum ReplyBody {
     Snapshots(Vec<KeptSnapshot>),
     /// Bytes of a snapshot's file.
     Piece(Bytes),
+    /// The members are, or are becoming, what was asked for. The configuration that says so is
+    /// committed; the status tells how far the change is.
+    Members {
+        /// Where it stands.
+        index: Index,
+    },
 }
 
 /// A snapshot, durable and verified.
@@ -147,6 +154,11 @@ impl Reply {
             ReplyBody::Piece(bytes) => {
                 let frame = begin(id, PIECE, out);
                 out.put_slice(bytes);
+                frame.seal(out);
+            }
+            ReplyBody::Members { index } => {
+                let frame = begin(id, MEMBERS, out);
+                out.put_u64_le(index.0);
                 frame.seal(out);
             }
         }
@@ -270,6 +282,7 @@ pub(super) fn decode(frame: &Frame) -> Result<Reply, Malformed> {
         PONG => ReplyBody::Pong,
         SNAPSHOTS => ReplyBody::Snapshots(read_snapshots(&mut reader)?),
         PIECE => ReplyBody::Piece(frame.rest(&mut reader)),
+        MEMBERS => ReplyBody::Members { index: fields::index(&mut reader, "configuration index")? },
         other => return Err(reader.invalid("outcome", 1, u64::from(other))),
     };
     reader.finish()?;

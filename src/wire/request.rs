@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Frame, Kind, OpenFrame, fields, piece};
-use crate::model::{ByteReader, Malformed, NodeId, SnapshotId};
+use crate::model::{ByteReader, Configuration, Index, Malformed, NodeId, SnapshotId};
 
 const WRITE: u8 = 1;
 const READ: u8 = 2;
@@ -13,6 +13,7 @@ const PING: u8 = 5;
 const TAKE_SNAPSHOT: u8 = 6;
 const SNAPSHOTS: u8 = 7;
 const SNAPSHOT_PIECE: u8 = 8;
+const CHANGE_MEMBERS: u8 = 9;
 
 /// A request of a client. Many may be under way on one connection; replies come as they are
 /// ready.
@@ -55,6 +56,14 @@ pub enum RequestBody {
         snapshot: SnapshotId,
         /// Where in its file; before its end.
         offset: u64,
+    },
+    /// Make these the members, by a change that the cluster finishes on its own.
+    ChangeMembers {
+        /// Where the configuration stands that the client has seen. If another one is in force,
+        /// the request is refused, unless the members are, or are becoming, the same.
+        expected: Index,
+        /// The members to be: each seat a voter's or a learner's.
+        members: Configuration,
     },
 }
 
@@ -108,6 +117,12 @@ impl Request {
                 let frame = begin(id, timeout_ms, SNAPSHOT_PIECE, out);
                 piece::put_snapshot(*snapshot, out);
                 out.put_u64_le(*offset);
+                frame.seal(out);
+            }
+            RequestBody::ChangeMembers { expected, members } => {
+                let frame = begin(id, timeout_ms, CHANGE_MEMBERS, out);
+                out.put_u64_le(expected.0);
+                members.encode(out);
                 frame.seal(out);
             }
         }
@@ -172,6 +187,10 @@ pub(super) fn decode(frame: &Frame) -> Result<Request, Malformed> {
             let offset = piece::read_offset(snapshot.bytes, 1, &mut reader)?;
             RequestBody::SnapshotPiece { snapshot, offset }
         }
+        CHANGE_MEMBERS => RequestBody::ChangeMembers {
+            expected: fields::index(&mut reader, "expected index")?,
+            members: Configuration::decode(&mut reader)?,
+        },
         other => return Err(reader.invalid("operation", 1, u64::from(other))),
     };
     reader.finish()?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use raft_node::config::{self, Overrides};
 use raft_node::model::NodeId;
-use raft_node::node::{Exit, Start, run};
+use raft_node::node::{Begin, Exit, Start, run};
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
@@ -34,7 +34,7 @@ pub(crate) fn start() -> (SocketAddr, JoinHandle<Exit>) {
             me: NodeId::new(1).expect("not 0"),
             config_path: PathBuf::from("raft.ini"),
             overrides: Overrides::default(),
-            form: false,
+            begin: Begin::Together,
             no_repair: false,
             terminal: false,
             banner: Box::new(move |banner| started.send(banner.listening).expect("it works")),

@@ -79,7 +79,7 @@ fn a_node_whose_directory_was_wiped_is_refused_and_told_how_to_come_back() {
     cluster.wait_until_all_have_caught_up();
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a directory can be made");
     for entry in fs::read_dir(from).expect("it is a directory") {
         let path = entry.expect("it is readable").path();

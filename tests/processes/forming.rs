@@ -100,24 +100,6 @@ fn nodes_that_form_and_stop_together_give_no_reason_to_worry() {
 }
 
 #[test]
-fn a_node_without_a_disk_that_was_stopped_is_told_that_it_is_another_member() {
-    let shape = Shape { cluster: "StorageClass = InMemoryStorage", ..Shape::default() };
-    let mut cluster = Cluster::start(&shape);
-    let mut client = cluster.client();
-    assert_eq!(client.put("greeting", "hello"), Outcome::Done);
-    cluster.wait_until_all_have_caught_up();
-    cluster.node(2).kill();
-    cluster.start_node(2);
-    assert_eq!(cluster.node(2).wait(), 6, "{}", cluster.node(2).output());
-    let output = cluster.node(2).output();
-    for text in ["is a member in another life", "With InMemoryStorage each start is another"] {
-        assert!(output.contains(text), "{output}");
-    }
-    client.put_until_done("greeting", "hello again");
-    assert_eq!(client.get("greeting").as_deref(), Some("hello again"));
-}
-
-#[test]
 fn a_quorum_does_not_form_a_cluster_whose_id_is_fixed() {
     let line = "ClusterId = 0123456789abcdef0123456789abcdef";
     let mut cluster = Cluster::new(&Shape { cluster: line, ..Shape::default() });

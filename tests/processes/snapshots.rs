@@ -13,13 +13,13 @@ use rustix::process::Signal;
 use crate::bench::{Cluster, Load, Shape, raft_ctl, wait_for};
 
 /// How many keys the tests write to, over and over: the log grows, the state doesn't.
-const KEYS: usize = 1000;
+pub(crate) const KEYS: usize = 1000;
 
 /// Nothing of the log stays for those who lag, nor below a snapshot for its own sake.
-const NOTHING_STAYS: &str = "[Snapshot]\nKeepEntries = 0\nMaxLagSize = 0B";
+pub(crate) const NOTHING_STAYS: &str = "[Snapshot]\nKeepEntries = 0\nMaxLagSize = 0B";
 
 /// Puts `count` times, with values of so many bytes, and waits until all of it is done.
-fn put_many(pipeline: &mut Pipeline, count: usize, value_bytes: usize) {
+pub(crate) fn put_many(pipeline: &mut Pipeline, count: usize, value_bytes: usize) {
     let mut value = vec![b'v'; value_bytes];
     for number in 0..count {
         let digits = number.to_string();
@@ -42,7 +42,7 @@ fn receive(pipeline: &mut Pipeline) -> Option<()> {
 
 /// Runs `raft-ctl`, which must exit with `code`. Gives what it wrote to standard output.
 #[track_caller]
-fn ctl(cluster: &Cluster, arguments: &[&str], code: i32) -> String {
+pub(crate) fn ctl(cluster: &Cluster, arguments: &[&str], code: i32) -> String {
     let output = raft_ctl(cluster).args(arguments).output().expect("raft-ctl starts");
     let Output { status, stdout, stderr } = output;
     let errors = String::from_utf8_lossy(&stderr);

@@ -7,7 +7,7 @@ use raft_node::model::{
     AppendReply, Body, Index, LogId, Member, Message, PieceReply, Receipt, Round, Seat, SnapshotId,
     Standing, Term,
 };
-use raft_node::raft::{Event, Output, Token};
+use raft_node::raft::{Event, Output, Refusal, Token};
 
 use super::host::{Disk, Host};
 
@@ -35,6 +35,11 @@ pub(super) struct Facts {
     pub(super) busy: usize,
     pub(super) replaced: usize,
     pub(super) seated: usize,
+    /// Configurations with two sets of voters that a leader made, and changes that it ended.
+    pub(super) joint: usize,
+    pub(super) promoted: usize,
+    pub(super) refused_changes: usize,
+    pub(super) removed_leaders: usize,
     /// What each snapshot is called, by where it ends.
     pub(super) snapshots: BTreeMap<LogId, SnapshotId>,
     pub(super) sent: usize,
@@ -94,9 +99,17 @@ impl Facts {
             }
             Output::Refused { token, reason } => {
                 self.reads.remove(token);
-                self.busy += usize::from(*reason == raft_node::raft::Refusal::Busy);
+                self.busy += usize::from(*reason == Refusal::Busy);
+                self.refused_changes += usize::from(matches!(reason, Refusal::Change(_)));
             }
             Output::Transferred(_) => self.transferred += 1,
+            Output::Proposed { token, configuration: Some(next), .. } => {
+                let of_its_own = usize::from(token.is_none());
+                self.joint += usize::from(next.is_joint());
+                self.promoted += of_its_own * usize::from(next.is_joint());
+                let leaves = next.seat(me).is_none_or(|seat| !seat.standing.votes());
+                self.removed_leaders += of_its_own * usize::from(leaves);
+            }
             Output::ReadLog { .. } => self.read_from_disk += 1,
             Output::Event(Event::Replaced { .. }) => self.replaced += 1,
             Output::Event(Event::Configuration { .. }) => self.seated += 1,
@@ -213,7 +226,7 @@ impl Facts {
 
 /// Whether `id` is on the disks of a majority of each set of voters.
 fn on_quorum(host: &Host, disks: &BTreeMap<Member, Disk>, id: LogId) -> bool {
-    let configuration = host.raft().status().configuration.1;
+    let configuration = &host.in_force;
     let majority = |counts: &dyn Fn(Standing) -> bool| {
         let set = configuration.seats().iter().filter(|seat| counts(seat.standing));
         let holds = |seat: &&Seat| {

@@ -5,11 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use raft_node::model::{Boot, Configuration, Index, LogId, Member, Message, Seat, Standing, Term};
-use raft_node::raft::{Input, RoleKind, Token};
+use raft_node::model::{
+    Boot, Configuration, Incarnation, Index, LogId, Member, Message, Seat, Standing, Term,
+};
+use raft_node::raft::{Config, Input, RoleKind, Token};
 
 use super::facts::Facts;
-use super::host::{Disk, Host, config, founded, member, seat};
+use super::host::{Disk, Host, config, empty, founded, member, seat};
 
 /// Splitmix64.
 pub(super) struct Chance(pub(super) u64);
@@ -79,6 +81,8 @@ struct Cluster {
     cut: BTreeSet<(Member, Member)>,
     facts: Facts,
     next_token: u64,
+    /// The last incarnation that a node got whose disk was emptied.
+    lives: u128,
 }
 
 impl Cluster {
@@ -100,7 +104,8 @@ impl Cluster {
         let configuration = Configuration::new(seats.collect());
         let base = if chance.one_in(4) { LogId::new(Term(2), Index(7)) } else { LogId::ORIGIN };
         let (pre_vote, check_quorum) = (chance.one_in(2), !chance.one_in(4));
-        let hosts = (1..=count).map(|id| {
+        let spares = if chance.one_in(2) { chance.below(4) as u16 } else { 0 };
+        let hosts = (1..=count + spares).map(|id| {
             let mut config = config(member(id));
             (config.pre_vote, config.check_quorum) = (pre_vote, check_quorum);
             config.max_batch_bytes = 200;
@@ -110,6 +115,9 @@ impl Cluster {
             config.recent_bytes = chance.pick(&[100, 1000, 1 << 20]);
             config.max_waiting_reads = 8;
             config.keep_entries = chance.pick(&[0, 0, 4]);
+            if id > count {
+                return Host::new(config, empty());
+            }
             let mut disk = founded(&configuration);
             if base != LogId::ORIGIN {
                 disk.hard_state.term = base.term;
@@ -131,6 +139,7 @@ impl Cluster {
             cut,
             facts,
             next_token: 0,
+            lives: 100,
         };
         for at in 0..cluster.hosts.len() {
             cluster.start(at);
@@ -177,6 +186,9 @@ impl Cluster {
 
     fn step(&mut self) {
         let at = self.chance.below(self.hosts.len() as u64) as usize;
+        if self.chance.one_in(20) {
+            self.renew(at);
+        }
         if self.hosts[at].raft.is_none() {
             if self.chance.one_in(10) && self.away != Some(at) {
                 self.start(at);
@@ -188,7 +200,8 @@ impl Cluster {
             9..=11 => self.disk(at),
             12..=13 => self.time(at),
             14..=15 => self.client(at),
-            16 => self.hosts[at].read_log(),
+            16 if self.chance.one_in(2) => self.hosts[at].read_log(),
+            16 => self.change_members(at),
             17 if self.chance.one_in(self.weather.crashes_one_in / 10) => self.crash(at),
             18 if self.chance.one_in(self.weather.cuts_one_in / 10) => self.change_links(),
             19 => self.unusual(at),
@@ -287,6 +300,47 @@ impl Cluster {
         }
     }
 
+    /// Somebody wants other members: any, or the first ones again.
+    fn change_members(&mut self, at: usize) {
+        if self.hosts[at].raft.is_none() {
+            return;
+        }
+        let (found, configuration) = self.hosts[at].raft().status().configuration;
+        let mut seats = Vec::new();
+        for host in &self.hosts {
+            let me = host.me();
+            let now = configuration.seat(me).and_then(Seat::at_its_goal).map(|seat| seat.standing);
+            let standing = match self.chance.below(6) {
+                0 => Some(Standing::Voter),
+                1 => Some(Standing::Learner),
+                2 => None,
+                _ => now,
+            };
+            let incarnation = Some(me.incarnation);
+            seats.extend(standing.map(|it| Seat { incarnation, ..seat(me.id.number(), it) }));
+        }
+        let expected = if self.chance.one_in(20) { Index(found.0 / 2) } else { found };
+        let token = self.token();
+        self.hosts[at].handle(Input::ChangeMembers { token, expected, seats });
+    }
+
+    /// A node that was removed for good comes back with an empty disk, as another member.
+    fn renew(&mut self, at: usize) {
+        let me = self.hosts[at].me();
+        let is_removed = self.hosts.iter().filter_map(|host| host.raft.as_ref()).any(|raft| {
+            let (_, configuration) = raft.committed_configuration();
+            configuration.was_removed(me)
+        });
+        if is_removed {
+            self.lives += 1;
+            let me = Member { incarnation: Incarnation(self.lives), ..me };
+            let now = self.hosts[at].now;
+            let config = Config { me, ..self.hosts[at].config.clone() };
+            self.hosts[at] = Host { now, ..Host::new(config, empty()) };
+            self.start(at);
+        }
+    }
+
     /// From one to five tenths of the run one node is away.
     fn leave_behind(&mut self, tenth: usize) {
         let at = (self.seed % self.hosts.len() as u64) as usize;
@@ -359,7 +413,7 @@ impl Cluster {
             }
         }
         let goal = self.facts.highest_commit.0 + 1;
-        for _ in 0..600 {
+        for _ in 0..3000 {
             for at in 0..self.hosts.len() {
                 self.hosts[at].advance(Duration::from_millis(7));
                 if !self.hosts[at].writes.is_empty() {
@@ -370,19 +424,22 @@ impl Cluster {
                 self.drain(at);
             }
             for message in std::mem::take(&mut self.network) {
-                let to = self.hosts.iter().position(|host| host.me() == message.to);
-                self.input(to.expect("nobody else"), Input::Message(message));
+                if let Some(to) = self.hosts.iter().position(|host| host.me() == message.to) {
+                    self.input(to, Input::Message(message));
+                }
             }
             let leads = |host: &Host| host.raft().status().committed_in_term;
             if let Some(leader) = self.hosts.iter().position(leads) {
                 let token = self.token();
                 let (member, address) = (member(3), "host3:3111".to_owned());
                 self.input(leader, Input::Seat { token, member, address });
-                let settled = self.hosts.iter().all(|host| {
+                let status = self.hosts[leader].raft().status();
+                let is_member = |host: &&Host| status.configuration.1.seat(host.me()).is_some();
+                let settled = self.hosts.iter().filter(is_member).all(|host| {
                     let commit = host.raft().status().commit;
                     commit.0 >= goal && commit == host.last_index()
                 });
-                if settled {
+                if settled && status.voter && status.change.is_none() {
                     return;
                 }
                 if self.hosts[leader].last_index().0 < goal {
@@ -392,8 +449,14 @@ impl Cluster {
                 }
             }
         }
-        let lines: Vec<String> =
-            self.hosts.iter().map(|host| super::show::status(&host.raft().status())).collect();
+        let lines: Vec<String> = self
+            .hosts
+            .iter()
+            .map(|host| host.raft().status())
+            .map(|status| {
+                format!("{}\n    {}", super::show::status(&status), super::show::change(&status))
+            })
+            .collect();
         panic!("seed {}: the cluster doesn't come back\n{}", self.seed, lines.join("\n"));
     }
 }
@@ -440,6 +503,10 @@ fn clusters_stay_right_whatever_goes_wrong_and_come_back() {
         ("transfers resumed", total(|facts| facts.resumed)),
         ("snapshots installed", total(|facts| facts.installed)),
         ("logs compacted", total(|facts| facts.compacted)),
+        ("joint configurations", total(|facts| facts.joint)),
+        ("changes that waited", total(|facts| facts.promoted)),
+        ("changes refused", total(|facts| facts.refused_changes)),
+        ("leaders removed", total(|facts| facts.removed_leaders)),
     ] {
         assert!(count > 10, "only {count} {name}");
     }

@@ -154,6 +154,9 @@ pub(super) struct Host {
     pub(super) released: Index,
     /// What was read for a peer last.
     pub(super) at_hand: BTreeMap<Member, Span>,
+    /// The configuration that was in force when its outputs were last carried out: under that one
+    /// it commits what it is told of next.
+    pub(super) in_force: Configuration,
 }
 
 impl Host {
@@ -173,6 +176,7 @@ impl Host {
             proposals: BTreeMap::new(),
             released: Index::ZERO,
             at_hand: BTreeMap::new(),
+            in_force: Configuration::default(),
         }
     }
 
@@ -189,7 +193,9 @@ impl Host {
         let newest = self.disk.snapshots.first();
         self.machine = newest.map_or(Machine::new(LogId::ORIGIN), |newest| newest.machine.clone());
         let restored = self.disk.restored();
-        self.raft = Some(Raft::new(self.config.clone(), restored, self.now, seed));
+        let raft = Raft::new(self.config.clone(), restored, self.now, seed);
+        self.in_force = raft.configuration().1.clone();
+        self.raft = Some(raft);
     }
 
     /// The process dies. Of the writes that weren't reported, the first `survived` had reached
@@ -267,6 +273,9 @@ impl Host {
         while let Some(output) = self.raft.as_mut().and_then(Raft::poll) {
             look(self, &output);
             self.carry_out(output);
+        }
+        if let Some(raft) = &self.raft {
+            self.in_force = raft.configuration().1.clone();
         }
     }
 
@@ -346,7 +355,10 @@ impl Host {
             Output::KeepSnapshots(kept) => {
                 self.disk.snapshots.retain(|snapshot| kept.contains(&snapshot.id));
             }
-            Output::ReadAt { .. } | Output::Transferred(_) | Output::Event(_) => {}
+            Output::ReadAt { .. }
+            | Output::Transferred(_)
+            | Output::Unchanged { .. }
+            | Output::Event(_) => {}
         }
     }
 
@@ -415,6 +427,11 @@ pub(super) fn founding(configuration: &Configuration) -> Stored {
     founding.encode(&mut payload);
     let id = LogId::new(Term(0), Index(1));
     Stored { header: EntryHeader { kind: EntryKind::FOUNDING, id, time: LogTime(0) }, payload }
+}
+
+/// A disk that holds nothing.
+pub(super) fn empty() -> Disk {
+    Disk { entries: Vec::new(), ..founded(&Configuration::default()) }
 }
 
 /// A disk that holds the founding entry and nothing else.

@@ -90,7 +90,17 @@ impl Stranger<'_> {
     }
 
     fn configuration(&mut self) -> Configuration {
-        let standings = [Standing::Learner, Standing::Voter, Standing::Incoming, Standing::Demoted];
+        let standings = [
+            Standing::Learner,
+            Standing::Voter,
+            Standing::Voter,
+            Standing::Incoming,
+            Standing::Outgoing,
+            Standing::Demoted,
+            Standing::Joining,
+            Standing::Leaving,
+            Standing::Retiring,
+        ];
         let seats = (1..=self.chance.below(5) as u16)
             .map(|id| seat(id, self.chance.pick(&standings)))
             .collect();
@@ -183,6 +193,11 @@ fn one_step(chance: &mut Chance, host: &mut Host, token: Token) {
                 0 => Input::Connected { peer, boot },
                 1 => Input::Disconnected(peer),
                 2 => Input::Transfer { token, to: None },
+                3 if chance.one_in(2) => {
+                    let expected = host.raft().status().configuration.0;
+                    let seats = Stranger { chance, host }.configuration().seats().to_vec();
+                    Input::ChangeMembers { token, expected, seats }
+                }
                 _ => Input::Seat { token, member: peer, address: "there:1".to_owned() },
             });
         }

@@ -15,7 +15,7 @@ use raft_node::model::{
 };
 use raft_node::raft::{Input, Token};
 
-use super::host::{Host, Stored, batch_of, config, founded, member, seat};
+use super::host::{Disk, Host, Stored, batch_of, config, empty, founded, member, seat};
 use super::show;
 
 /// Runs a script and gives it back with what its commands printed.
@@ -109,6 +109,7 @@ impl World {
             "read" => self.read(&arguments),
             "transfer" => self.transfer(&arguments),
             "seat" => self.seat(&arguments),
+            "members" => self.members(&arguments),
             "disk-waiting" => {
                 let age = duration(arguments.plain[1]);
                 self.input(arguments.node(), Input::DiskWaiting(age));
@@ -125,6 +126,7 @@ impl World {
                 Some(raft) => show::status(&raft.status()),
                 None => "down".to_owned(),
             }),
+            "change" => self.show(&arguments, |host| show::change(&host.raft().status())),
             "log" => self.show(&arguments, show::log),
             "snapshots" => self.show(&arguments, show::snapshots),
             "snapshot" => self.each(&arguments, World::snapshot),
@@ -149,8 +151,8 @@ impl World {
         writeln!(self.printed, "{line}").expect("into a string");
     }
 
-    /// `cluster 3 [vacant=N] [learner=N] [option=value ...]`: a world of its own, with nodes 1 to 3
-    /// that hold the founding entry and run.
+    /// `cluster 3 [vacant=N] [learner=N] [spare=2] [option=value ...]`: a world of its own, with
+    /// nodes 1 to 3 that hold the founding entry and run, and nodes 4 and 5 that hold nothing.
     fn cluster(&mut self, arguments: &Arguments<'_>) {
         *self = World::default();
         let count: u16 = arguments.node();
@@ -162,7 +164,11 @@ impl World {
         });
         let configuration = Configuration::new(seats.collect());
         for id in 1..=count {
-            self.add(id, &configuration, arguments);
+            self.add(id, founded(&configuration), arguments);
+            self.start(id);
+        }
+        for id in count + 1..=count + arguments.number("spare", 0) {
+            self.add(id, empty(), arguments);
             self.start(id);
         }
     }
@@ -173,7 +179,7 @@ impl World {
         let id = arguments.node();
         let voters = (1..=arguments.number("voters", 3)).map(|id| seat(id, Standing::Voter));
         let configuration = Configuration::new(voters.collect());
-        self.add(id, &configuration, arguments);
+        self.add(id, founded(&configuration), arguments);
         let disk = &mut self.hosts.get_mut(&id).expect("just added").disk;
         if let Some(base) = arguments.named.get("base") {
             disk.begin_behind(log_id(base), configuration);
@@ -191,7 +197,7 @@ impl World {
         self.start(id);
     }
 
-    fn add(&mut self, id: u16, configuration: &Configuration, arguments: &Arguments<'_>) {
+    fn add(&mut self, id: u16, disk: Disk, arguments: &Arguments<'_>) {
         let mut config = config(member(id));
         let flag = |name| arguments.named.get(name).is_none_or(|value| *value == "on");
         config.pre_vote = flag("pre-vote");
@@ -204,7 +210,7 @@ impl World {
         config.recent_bytes = arguments.number("recent", config.recent_bytes);
         config.max_waiting_reads = arguments.number("reads", config.max_waiting_reads);
         config.keep_entries = arguments.number("keep", config.keep_entries);
-        self.hosts.insert(id, Host::new(config, founded(configuration)));
+        self.hosts.insert(id, Host::new(config, disk));
     }
 
     fn start(&mut self, id: u16) {
@@ -317,6 +323,35 @@ impl World {
         let token = self.token();
         let address = format!("host{who}:3111");
         self.input(arguments.node(), Input::Seat { token, member: who, address });
+    }
+
+    /// `members 1 voters=1,2,4 [learners=5] [expect=7] [life=3:13] [address=4:host4:9]`: node 1 is
+    /// asked to make these the members; without `expect` by somebody who knows its configuration.
+    fn members(&mut self, arguments: &Arguments<'_>) {
+        let id = arguments.node();
+        let named = |name| arguments.named.get(name).copied().unwrap_or_default();
+        let ids = |name| named(name).split(',').filter(|word| !word.is_empty()).map(number);
+        let voters = ids("voters").map(|id| seat(id, Standing::Voter));
+        let learners = ids("learners").map(|id| seat(id, Standing::Learner));
+        let mut seats: Vec<Seat> = voters.chain(learners).collect();
+        for seat in &mut seats {
+            match named("life").split_once(':') {
+                Some((id, life)) if number::<u16>(id) == seat.id.number() => {
+                    seat.incarnation = Some(Incarnation(number(life)));
+                }
+                _ => {}
+            }
+            match named("address").split_once(':') {
+                Some((id, address)) if number::<u16>(id) == seat.id.number() => {
+                    seat.address = address.to_owned();
+                }
+                _ => {}
+            }
+        }
+        let expected = self.hosts[&id].raft().status().configuration.0;
+        let expected = Index(arguments.number("expect", expected.0));
+        let token = self.token();
+        self.input(id, Input::ChangeMembers { token, expected, seats });
     }
 
     /// `connect 1 2 [boot=7]`: node 1 has a new connection to node 2.

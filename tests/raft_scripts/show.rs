@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use raft_node::model::{
-    AppendReply, Batch, Body, Configuration, EntryKind, LogId, Message, Piece, PieceReply, Receipt,
-    Span, Standing,
+    AppendReply, Batch, Body, Configuration, EntryKind, Incarnation, LogId, Message, Piece,
+    PieceReply, Receipt, Span, Standing,
 };
 use raft_node::raft::{Event, Output, Refusal, RoleKind, Status};
 
@@ -121,6 +121,7 @@ pub(super) fn output(host: &Host, output: &Output) -> Option<String> {
         }
         Output::ReadAt { token, index } => format!("read #{} at {index}", token.0),
         Output::Transferred(token) => format!("transferred #{}", token.0),
+        Output::Unchanged { token, index } => format!("unchanged #{} since {index}", token.0),
         Output::Release(index) => format!("release {index}"),
         Output::ReadPiece { peer, snapshot, offset, max_bytes, .. } => {
             format!("read {offset}+{max_bytes} of snapshot {} for {peer}", snapshot.last)
@@ -158,6 +159,7 @@ fn refusal(reason: Refusal) -> String {
         Refusal::TransferFailed => "transfer failed".to_owned(),
         Refusal::NotYet => "not yet".to_owned(),
         Refusal::NoSeat => "no seat".to_owned(),
+        Refusal::Change(reason) => reason.to_string(),
     }
 }
 
@@ -205,10 +207,28 @@ pub(super) fn configuration(configuration: &Configuration) -> String {
             Standing::Incoming => " incoming",
             Standing::Outgoing => " outgoing",
             Standing::Demoted => " demoted",
+            Standing::Joining => " joining",
+            Standing::Leaving => " leaving",
+            Standing::Retiring => " retiring",
         };
-        format!("{}{vacant}{standing}", seat.id)
+        let life = life(seat.id.number(), seat.incarnation);
+        let moved = (seat.address != format!("host{}:3111", seat.id)).then_some(&seat.address);
+        let moved = moved.map_or(String::new(), |address| format!(" at {address}"));
+        format!("{}{life}{vacant}{standing}{moved}", seat.id)
     });
-    format!("({})", seats.collect::<Vec<_>>().join(", "))
+    let gone = configuration.removed().iter();
+    let gone: Vec<String> = gone
+        .map(|member| format!("{member}{}", life(member.id.number(), Some(member.incarnation))))
+        .collect();
+    let gone =
+        if gone.is_empty() { String::new() } else { format!(" without {}", gone.join(", ")) };
+    format!("({}){gone}", seats.collect::<Vec<_>>().join(", "))
+}
+
+/// Which life of a node it is, unless it is the first.
+fn life(id: u16, incarnation: Option<Incarnation>) -> String {
+    let later = incarnation.filter(|incarnation| incarnation.0 != id.into());
+    later.map_or(String::new(), |incarnation| format!("'{}", incarnation.0))
 }
 
 fn entry(stored: &Stored) -> String {
@@ -275,6 +295,18 @@ pub(super) fn status(status: &Status) -> String {
             write!(line, " snapshot={} has={has}", snapshot.last).expect("into a string");
         }
         line.push(']');
+    }
+    line
+}
+
+/// How far a change of members is, and how far each member is behind.
+pub(super) fn change(status: &Status) -> String {
+    let (index, configuration) = &status.configuration;
+    let stage = status.change.map_or("none under way".to_owned(), |stage| format!("{stage:?}"));
+    let mut line = format!("{stage}, {index}: {}", self::configuration(configuration));
+    for peer in &status.peers {
+        let caught_up = if peer.caught_up { "caught up" } else { "not caught up" };
+        write!(line, " [{} {} behind, {caught_up}]", peer.member, peer.behind).expect("a string");
     }
     line
 }

@@ -10,7 +10,7 @@ use super::parts::{done, encoded, endpoint, options, refused, seen};
 use crate::client::finder::Step;
 use crate::client::{AttemptResult, Client, Doubt, Failure, Options, Reason, Swap, Value, survey};
 use crate::kv::{Answer, Command, Expected, Found, Item, Query, Refusal, Scan, SessionState};
-use crate::model::{Index, LogId, LogTime, SnapshotId, Term};
+use crate::model::{Configuration, Index, LogId, LogTime, SnapshotId, Term};
 use crate::wire::{Consistency, HelloRefusal, KeptSnapshot, RefusalCode, ReplyBody, RequestBody};
 
 const PUT: Answer<'static> = Answer::Put { version: 1 };
@@ -333,9 +333,14 @@ fn answers_of_every_kind_are_read() {
         RequestBody::SnapshotPiece { offset, .. } => {
             Reaction::Reply(ReplyBody::Piece(Bytes::copy_from_slice(&offset.to_le_bytes())))
         }
+        RequestBody::ChangeMembers { expected, .. } => {
+            Reaction::Reply(ReplyBody::Members { index: expected.next() })
+        }
         RequestBody::Status => Reaction::Silence,
     });
     let mut client = client(&[&node], Duration::from_secs(5));
+    let members = Configuration::default();
+    assert_eq!(client.change_members(Index(7), members).unwrap(), Index(8));
     let values = client.get(&[b"a", b"b"]).unwrap().answer;
     let value = Value { value: b"v".to_vec(), version: 3, mod_index: Index(8) };
     assert_eq!(values, [Some(value), None]);

@@ -41,6 +41,10 @@ impl Driver {
                 other => unreachable!("{other:?} isn't a read"),
             },
             Output::Transferred(token) => self.transferred(token),
+            Output::Unchanged { token, index } => match Asked::of(token) {
+                Asked::Change(number) => self.change_unneeded(number, index),
+                other => unreachable!("{other:?} isn't a change of members"),
+            },
             Output::Release(index) => self.recent.release(index),
             Output::ReadPiece { peer, ticket, snapshot, offset, max_bytes } => {
                 let reader = PieceReader::Peer { peer, ticket };
@@ -91,6 +95,11 @@ impl Driver {
             let mut payload = Vec::new();
             configuration.encode(&mut payload);
             self.builder.push(header, &payload);
+            if let Some(Asked::Change(number)) = token.map(Asked::of)
+                && let Some(waiter) = self.changes.answered(number)
+            {
+                self.proposals.appended(header.id, waiter);
+            }
             return;
         }
         let Some(token) = token else {
@@ -125,7 +134,7 @@ impl Driver {
                 }
             }
             Asked::Transfer(_) => self.transfer_refused(token, reason),
-            Asked::Seat => self.watch.look_for_arrivals_later(self.now),
+            Asked::Change(number) => self.change_refused(number, reason),
         }
     }
 

@@ -15,6 +15,7 @@ mod clients;
 mod files;
 mod gathering;
 mod log;
+mod members;
 mod peers;
 mod points;
 mod proposals;
@@ -278,6 +279,7 @@ pub struct Driver {
     clients: Clients,
     stopping: Stopping,
     handed_over: Vec<HandedOver>,
+    changes: members::Changes,
     watch: working::Watch,
     facts: status::Facts,
     /// What is left of this turn's budgets.
@@ -341,6 +343,7 @@ impl Driver {
             clients: Clients::default(),
             stopping: Stopping::No,
             handed_over: Vec::new(),
+            changes: members::Changes::default(),
             budget: working::Budget::default(),
             scratch: BytesMut::new(),
             outputs: VecDeque::new(),
@@ -362,6 +365,7 @@ impl Driver {
             DriverInput::PeerDisconnected(peer) => {
                 self.peers.disconnect(peer);
                 self.files.forget(peer);
+                self.watch.look_for_arrivals();
                 self.core(Input::Disconnected(peer));
             }
             DriverInput::ClientConnected(client) => self.clients.connect(client),
@@ -486,7 +490,8 @@ enum Asked {
     Proposal(u64),
     Read(u64),
     Transfer(u64),
-    Seat,
+    /// What a client wants of the members, or (0) what the node itself does.
+    Change(u64),
 }
 
 impl Asked {
@@ -495,7 +500,7 @@ impl Asked {
             Asked::Proposal(number) => number << 2,
             Asked::Read(number) => number << 2 | 1,
             Asked::Transfer(number) => number << 2 | 2,
-            Asked::Seat => 3,
+            Asked::Change(number) => number << 2 | 3,
         })
     }
 
@@ -505,7 +510,7 @@ impl Asked {
             0 => Asked::Proposal(number),
             1 => Asked::Read(number),
             2 => Asked::Transfer(number),
-            _ => Asked::Seat,
+            _ => Asked::Change(number),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::proposals::{Proposal, Waiter};
 use super::{Asked, ClientId, Driver};
 use crate::kv::{Point, check_command};
 use crate::model::{BatchBuilder, EntryKind, LogId, Time};
-use crate::raft::{Input, Refusal};
+use crate::raft::{ChangeRefusal, Input, Refusal};
 use crate::wire::{
     Consistency, LeaderHint, RefusalCode, Reply, ReplyBody, Request, RequestBody, encode_done,
     encode_refused, open_answer,
@@ -54,6 +54,10 @@ impl Driver {
                 self.take_snapshot(Waiter { client, request: id, deadline });
             }
             RequestBody::Snapshots => self.tell_snapshots(client, id),
+            RequestBody::ChangeMembers { expected, members } => {
+                let waiter = Waiter { client, request: id, deadline };
+                self.change_members(waiter, expected, members.seats().to_vec());
+            }
             RequestBody::SnapshotPiece { snapshot, offset } => {
                 self.read_piece_for(client, id, snapshot, offset);
             }
@@ -162,6 +166,7 @@ impl Driver {
             (Refusal::NotLeader(_), None) => {
                 (RefusalCode::NoLeader, "the node knows of no leader".to_owned())
             }
+            (Refusal::Change(reason), _) => (change_code(reason), reason.to_string()),
             (reason, _) => {
                 let (code, text) = explain(reason);
                 (code, text.to_owned())
@@ -244,5 +249,23 @@ fn explain(reason: Refusal) -> (RefusalCode, &'static str) {
              again in a moment",
         ),
         Refusal::NoSeat => (RefusalCode::BadRequest, "there is no vacant seat of this number"),
+        Refusal::Change(reason) => (change_code(reason), "the members can't be changed so"),
+    }
+}
+
+const fn change_code(reason: ChangeRefusal) -> RefusalCode {
+    match reason {
+        ChangeRefusal::NotInTerm { .. } => RefusalCode::NotYet,
+        ChangeRefusal::UnderWay { .. } => RefusalCode::ChangeUnderWay,
+        ChangeRefusal::OtherInForce { .. } => RefusalCode::MembersChanged,
+        ChangeRefusal::NoLiveQuorum { .. } => RefusalCode::NoLiveQuorum,
+        ChangeRefusal::UsedBefore(_) => RefusalCode::UsedBefore,
+        ChangeRefusal::NoVoters
+        | ChangeRefusal::TwoSeats(_)
+        | ChangeRefusal::SameAddress(..)
+        | ChangeRefusal::BadAddress(_)
+        | ChangeRefusal::NoIncarnation(_)
+        | ChangeRefusal::NoGoal(_)
+        | ChangeRefusal::TooManySeats { .. } => RefusalCode::BadMembers,
     }
 }

@@ -200,6 +200,9 @@ impl Driver {
         let time = self.machine.log_time();
         self.snapshots.applied(entry.bytes().len(), is_change(entry.kind()), time);
         match self.proposals.applied(id) {
+            Some(Outcome::Applied(waiter)) if entry.kind() == EntryKind::CONFIGURATION => {
+                self.members_are(waiter, id.index);
+            }
             Some(Outcome::Applied(waiter)) => match applied {
                 Applied::Answered { id } => self.done(waiter, id),
                 _ => self.done(waiter, id),
@@ -378,7 +381,7 @@ impl Driver {
         }
         self.watch.arrivals_at = None;
         if self.leads.is_some() {
-            self.give_seats();
+            self.receive_arrivals();
             self.raise_level();
         }
     }
@@ -399,21 +402,6 @@ impl Driver {
             self.propose_own(EntryKind::FEATURE_LEVEL, payload);
         }
         // Until it is applied; the proposal may be lost.
-        self.watch.look_for_arrivals_later(self.now);
-    }
-
-    /// Asks the core to give vacant seats to those who came for them.
-    fn give_seats(&mut self) {
-        let (_, configuration) = self.raft.configuration();
-        let vacant = |member: Member| {
-            let mut seats = configuration.seats().iter().filter(|seat| seat.id == member.id);
-            seats.any(|seat| seat.incarnation.is_none())
-        };
-        let arrival = self.peers.arrivals().find(|(member, _)| vacant(*member));
-        let Some((member, address)) = arrival else { return };
-        let (token, address) = (Asked::Seat.token(), address.to_owned());
-        self.core(Input::Seat { token, member, address });
-        // One at a time: each is a change of its own. Whoever is left is looked for again.
         self.watch.look_for_arrivals_later(self.now);
     }
 }

@@ -9,6 +9,7 @@ use log::Level;
 use super::life::Life;
 use super::{Due, Server};
 use crate::model::NodeId;
+use crate::node::calls::Callee;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::door::Footing;
 use crate::node::driver::DriverInput;
@@ -35,6 +36,8 @@ impl<O: Outside> Server<O> {
     fn is_end_expected(&self, id: ConnectionId) -> bool {
         let Some(connection) = self.state.connections.get(&id) else { return true };
         let is_about_forming = match connection.stage {
+            // Nobody else tells whether the way that the command line names leads to the cluster.
+            Stage::Connecting(Callee::Contact) | Stage::Calling(Callee::Contact) => false,
             Stage::Connecting(_) | Stage::Calling(_) => !self.life.is_serving(),
             Stage::Node { footing, .. } => footing == Footing::Founders,
             Stage::Accepted | Stage::Client(_) | Stage::Leaving => false,
@@ -51,9 +54,10 @@ impl<O: Outside> Server<O> {
         }
         let remote = connection.remote;
         match connection.stage {
-            Stage::Connecting(node) | Stage::Calling(node) => {
-                self.journal.dropped(level, self.now, Some(remote), Some(node), reason);
-                self.call_failed(node, Some(id), reason);
+            Stage::Connecting(callee) | Stage::Calling(callee) => {
+                self.journal.dropped(level, self.now, Some(remote), callee.node(), reason);
+                self.calls.ended(id, self.now);
+                self.look_who_is_missing(callee.node(), reason);
             }
             Stage::Accepted => {
                 self.journal.dropped(level, self.now, Some(remote), None, reason);
@@ -72,18 +76,19 @@ impl<O: Outside> Server<O> {
         }
     }
 
-    pub(super) fn call_failed(
-        &mut self,
-        id: NodeId,
-        connection: Option<ConnectionId>,
-        reason: &str,
-    ) {
-        self.calls.failed(id, connection, self.now);
-        if connection.is_none() {
-            let is_expected = self.state.is_leaving() || !self.life.is_serving();
-            let level = if is_expected { Level::Debug } else { Level::Warn };
-            self.journal.dropped(level, self.now, None, Some(id), reason);
-        }
+    /// A call didn't even become a connection.
+    pub(super) fn call_failed(&mut self, callee: Callee, reason: &str) {
+        self.calls.failed(callee, self.now);
+        let is_known = callee != Callee::Contact;
+        let is_expected = self.state.is_leaving() || (is_known && !self.life.is_serving());
+        let level = if is_expected { Level::Debug } else { Level::Warn };
+        self.journal.dropped(level, self.now, None, callee.node(), reason);
+        self.look_who_is_missing(callee.node(), reason);
+    }
+
+    /// A call or a connection has ended for this reason. Nobody is missing who has another one.
+    pub(super) fn look_who_is_missing(&mut self, id: Option<NodeId>, reason: &str) {
+        let Some(id) = id else { return };
         let is_there = self
             .state
             .connections

@@ -11,7 +11,7 @@ use crate::model::{EntryKind, HardState, Index, LogId, Member, Term, TermRun};
 use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::door::Footing;
-use crate::node::forming::may_join;
+use crate::node::forming::is_founder;
 use crate::node::opening::exit_of;
 use crate::node::outside::Outside;
 use crate::raft::Restored;
@@ -114,7 +114,7 @@ impl<O: Outside> Server<O> {
             }
             Life::Serving(serving) => {
                 let me = self.door.me().member;
-                let may = may_join(me, &self.plan, &offer.founding);
+                let may = is_founder(me, &self.plan, &offer.founding);
                 let rival = Rival { offer, last_term: last.term };
                 match (serving.gives_way_to(&rival), may, &serving.founding) {
                     (true, Ok(()), _) => {

@@ -4,9 +4,9 @@ use log::Level;
 
 use super::life::Life;
 use super::{Due, Server};
-use crate::config::StorageClass;
 use crate::model::{MAX_SEATS, Member, NodeId};
 use crate::node::Exit;
+use crate::node::calls::Callee;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::door::{Footing, Refused, refuse};
 use crate::node::driver::DriverInput;
@@ -31,14 +31,14 @@ impl<O: Outside> Server<O> {
             Err(error) => return self.close(id, &error.to_string()),
         }
         connection.stage = Stage::Calling(to);
-        let hello = self.door.hello(to, &self.life.standpoint(self.state.is_leaving()));
+        let hello = self.door.hello(to.node(), &self.life.standpoint(self.state.is_leaving()));
         hello.encode(&mut self.state.scratch);
         let bytes = self.state.scratch.split().freeze();
         self.send(id, bytes);
     }
 
     /// Somebody has said hello.
-    pub(super) fn greeted(&mut self, id: ConnectionId, hello: &Hello) {
+    pub(super) fn greeted(&mut self, id: ConnectionId, hello: &Hello) -> Result<(), Exit> {
         let standpoint = self.life.standpoint(self.state.is_leaving());
         let judged = self.door.judge(hello, &standpoint).and_then(|footing| {
             let is_client = hello.purpose == Purpose::Client;
@@ -59,8 +59,14 @@ impl<O: Outside> Server<O> {
         self.send(id, bytes);
         match judged {
             Ok(footing) => self.let_in(id, hello, footing),
-            Err(refused) => self.turn_away(id, hello, &refused),
+            Err(refused) => {
+                self.turn_away(id, hello, &refused);
+                if hello.purpose == Purpose::Peer {
+                    self.stop_if_left_behind(&hello.party)?;
+                }
+            }
         }
+        Ok(())
     }
 
     fn let_in(&mut self, id: ConnectionId, hello: &Hello, footing: Footing) {
@@ -94,37 +100,62 @@ impl<O: Outside> Server<O> {
         self.leave(id);
     }
 
-    /// The node `to` has answered this node's hello.
+    /// Whoever was called has answered this node's hello.
     pub(super) fn answered(
         &mut self,
         id: ConnectionId,
-        to: NodeId,
+        to: Callee,
         answer: &HelloAnswer,
     ) -> Result<(), Exit> {
         if let Verdict::Refused { code, text, .. } = &answer.verdict {
             let name = code.name().unwrap_or("refused");
-            let reason = format!("node {to} refuses this one, {name}: {text}");
+            let reason = format!("the other node refuses this one, {name}: {text}");
             self.close_at(refusal_level(*code), id, &reason);
-            return match self.door.is_held_back(to, answer) {
-                true => self.is_held_back(to, text),
-                false => Ok(()),
+            self.stop_if_left_behind(&answer.party)?;
+            return match answer.party.member {
+                Some(by) if self.door.is_held_back(to.node(), answer) => {
+                    self.is_held_back(by.id, text)
+                }
+                _ => Ok(()),
             };
         }
         let standpoint = self.life.standpoint(self.state.is_leaving());
-        match self.door.judge_answer(to, answer, &standpoint) {
+        match self.door.judge_answer(to.node(), answer, &standpoint) {
             Ok((member, footing)) => {
                 self.state.deadlines.clear(Due::Greeting(id));
                 self.calls.accepted(to);
-                self.state.refusals.remove(&to);
+                self.state.refusals.remove(&member.id);
                 self.joined(id, member, true, footing, &answer.party);
             }
             Err(Refused { code, text, .. }) => {
                 let name = code.name().unwrap_or("refused");
                 let reason = format!("not accepted, {name}: {text}");
                 self.close_at(refusal_level(code), id, &reason);
+                self.stop_if_left_behind(&answer.party)?;
             }
         }
         Ok(())
+    }
+
+    /// Who was left behind when a new epoch was begun must not go on: with others who were it
+    /// could be a majority of the old one. As long as it has a leader it goes on serving, since
+    /// then the majority wasn't lost, and only a person can tell which side is to stay.
+    fn stop_if_left_behind(&mut self, by: &Party) -> Result<(), Exit> {
+        let standpoint = self.life.standpoint(self.state.is_leaving());
+        let Life::Serving(serving) = &self.life else { return Ok(()) };
+        let has_leader = serving.driver.raft().status().leader.is_some();
+        if has_leader || !self.door.is_left_behind_by(by, &standpoint) {
+            return Ok(());
+        }
+        let (epoch, own) = (by.epoch, serving.epoch);
+        let who = by.member.map(|member| format!(" (node {})", member.id)).unwrap_or_default();
+        Err(Exit::Refused(format!(
+            "epoch {epoch} of this cluster was begun without this node{who}, whose directory is \
+             of epoch {own}: its majority was given up as lost. Nothing was changed here. If this \
+             is one of the nodes that epoch {epoch} was planned for, run `raft-ctl recover apply` \
+             with that plan on its directory. Else keep the directory aside, and let the node come \
+             in anew with an empty one"
+        )))
     }
 
     /// Another node won't speak with this one. Whom a quorum holds back for the data's sake must
@@ -132,6 +163,11 @@ impl<O: Outside> Server<O> {
     fn is_held_back(&mut self, by: NodeId, text: &str) -> Result<(), Exit> {
         self.state.refusals.insert(by, text.to_owned());
         let is_enough = match &self.life {
+            // It waits until the others take it in.
+            Life::Forming(early) if early.forming.joins() => {
+                self.life.is_missing(by, text, self.now);
+                false
+            }
             Life::Forming(_) => true,
             Life::Serving(serving) => {
                 let (_, members) = serving.driver.raft().configuration();
@@ -142,15 +178,8 @@ impl<O: Outside> Server<O> {
             Life::Refounding { .. } | Life::Between => false,
         };
         if is_enough {
-            let hint = match self.config.cluster.storage_class {
-                StorageClass::File => "Nothing was changed here",
-                StorageClass::Memory => {
-                    "With InMemoryStorage each start is another member, and members can't be \
-                     replaced yet: to have all nodes again, stop all and start all, which begins \
-                     an empty cluster"
-                }
-            };
-            return Err(Exit::Refused(format!("node {by} refuses this node: {text}. {hint}")));
+            let refused = format!("node {by} refuses this node: {text}. Nothing was changed here");
+            return Err(Exit::Refused(refused));
         }
         Ok(())
     }
@@ -171,6 +200,7 @@ impl<O: Outside> Server<O> {
             self.life.came(member, party.cluster.is_some(), self.now);
             return self.offer_founding(id);
         }
+        self.heard_address(member.id, &party.address);
         let (boot, address, supports) = (party.boot, party.address.clone(), party.features.highest);
         let link = Link { connection: id, is_called, boot, address: address.clone(), supports };
         for old in self.state.links.add(member, link) {
@@ -186,7 +216,8 @@ impl<O: Outside> Server<O> {
 
     /// A connection to another node has ended.
     pub(super) fn node_gone(&mut self, id: ConnectionId, member: Member, reason: &str) {
-        self.call_failed(member.id, Some(id), reason);
+        self.calls.ended(id, self.now);
+        self.look_who_is_missing(Some(member.id), reason);
         let Some(next) = self.state.links.remove(member, id) else { return };
         let Life::Serving(serving) = &mut self.life else { return };
         let input = match next {

@@ -50,10 +50,12 @@ impl<O: Outside> Server<O> {
         };
         self.config.cluster.shutdown_timeout = new.cluster.shutdown_timeout;
         self.config.client = new.client;
-        for other in new.nodes.iter().filter(|other| other.id != self.me) {
-            self.calls.set(other.id, &other.address(), self.now);
-        }
         self.config.nodes = new.nodes;
+        self.state.called_as_of = None;
+        match self.life.is_serving() {
+            true => self.call_the_members(),
+            false => self.call_the_file(),
+        }
         if let Life::Serving(serving) = &mut self.life {
             serving.driver.set_limits(limits(&self.config));
         }

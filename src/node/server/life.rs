@@ -1,6 +1,6 @@
 //! What a node is: one without a cluster, or a member.
 
-use crate::model::{ClusterId, Epoch, HardState, LogId, Member, NodeId, Term, Time};
+use crate::model::{ClusterId, Epoch, HardState, Index, LogId, Member, NodeId, Term, Time};
 use crate::node::door::Standpoint;
 use crate::node::driver::Driver;
 use crate::node::forming::{Claim, Forming};
@@ -38,6 +38,8 @@ pub(in crate::node) struct Serving {
     pub(super) taken_at: Term,
     /// A founding for which this node gives up its own, as soon as its threads are idle.
     pub(super) gives_way_to: Option<Rival>,
+    /// Where the configuration stands by which it was last looked who was removed.
+    pub(super) settled: Index,
     /// Whether this node has just founded the cluster and stands for election once a quorum is
     /// there.
     pub(super) is_founder: bool,
@@ -86,6 +88,7 @@ impl Life {
                 term: Term::ZERO,
                 last: LogId::ORIGIN,
                 members: None,
+                settled: None,
                 feature_level: 0,
                 // One that is changing its cluster speaks with nobody meanwhile.
                 is_stopping: is_stopping || !self.is_forming(),
@@ -98,6 +101,7 @@ impl Life {
             term,
             last,
             members: Some(raft.configuration()),
+            settled: Some(raft.committed_configuration()),
             feature_level: serving.driver.machine().feature_level(),
             is_stopping,
         }

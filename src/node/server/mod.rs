@@ -6,6 +6,7 @@
 //! driver see the time, carries out what it asks for, and writes each stream once.
 
 mod accepting;
+mod calling;
 mod early;
 mod ending;
 mod founding;
@@ -23,7 +24,6 @@ use std::mem;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use log::Level;
 
 use self::life::{Early, Life};
 use super::Exit;
@@ -32,14 +32,14 @@ use super::connection::{Connection, ConnectionId, Stage};
 use super::deadlines::Deadlines;
 use super::door::{Door, Myself};
 use super::driver::{Driver, DriverInput};
-use super::forming::{Forming, Founder, Plan};
+use super::forming::{Begin, Forming, Founder, Plan};
 use super::journal::Journal;
 use super::links::Links;
 use super::opening::Store;
 use super::outside::{Outside, Readiness, Report};
 use crate::config::{Config, Node, Role, StorageClass};
 use crate::kv::Settings;
-use crate::model::{NodeId, StartNumber, Time};
+use crate::model::{Index, NodeId, StartNumber, Time};
 
 /// The first name of a connection; those below are the event loop's.
 const FIRST_CONNECTION: usize = 3;
@@ -72,6 +72,7 @@ pub struct Server<O: Outside> {
     pub(super) config: Config,
     pub(super) me: NodeId,
     pub(super) plan: Plan,
+    begin: Begin,
     pub(super) door: Door,
     pub(super) calls: Calls,
     pub(super) journal: Journal,
@@ -96,6 +97,8 @@ pub(super) struct LoopState<S> {
     leaving: VecDeque<ConnectionId>,
     deadlines: Deadlines<Due>,
     links: Links,
+    /// The index of the configuration whose members are called.
+    called_as_of: Option<Index>,
     /// Who refuses this node for a reason that guards the data, and what they say.
     refusals: BTreeMap<NodeId, String>,
     /// How many more requests of clients this turn takes.
@@ -123,6 +126,7 @@ impl<S> LoopState<S> {
             leaving: VecDeque::new(),
             deadlines: Deadlines::new(),
             links: Links::default(),
+            called_as_of: None,
             refusals: BTreeMap::new(),
             requests_left: 0,
             requests_least: 0,
@@ -140,9 +144,15 @@ impl<S> LoopState<S> {
 }
 
 impl<O: Outside> Server<O> {
-    /// The node `me` of the configuration, with the directory that was opened for it. With
-    /// `form`, a quorum of empty nodes is enough to form a cluster.
-    pub fn new(mut outside: O, config: Config, me: NodeId, store: &Store, form: bool) -> Server<O> {
+    /// The node `me` of the configuration, with the directory that was opened for it. `begin` is
+    /// how it begins if that is empty.
+    pub fn new(
+        mut outside: O,
+        config: Config,
+        me: NodeId,
+        store: &Store,
+        begin: &Begin,
+    ) -> Server<O> {
         let (member, boot) = match store {
             Store::Unformed(unfounded) => (unfounded.member, unfounded.boot),
             Store::Formed(formed) => (formed.member, formed.restored.boot),
@@ -155,11 +165,13 @@ impl<O: Outside> Server<O> {
             cluster_name: config.cluster.name.clone(),
             nodes_hash: config.nodes_hash(),
             address: own.map(|node| node.address().to_string()).unwrap_or_default(),
+            keeps_nothing: config.cluster.storage_class == StorageClass::Memory,
         });
         let calls = Calls::new(outside.random() as u64);
         Server {
             now: Time::ZERO,
-            plan: plan(&config, form),
+            plan: plan(&config, begin),
+            begin: begin.clone(),
             me,
             door,
             calls,
@@ -174,9 +186,7 @@ impl<O: Outside> Server<O> {
     /// Begins to call the others, and to serve with what the directory holds.
     pub fn start(&mut self, store: Store) -> Result<(), Exit> {
         self.now = self.outside.now();
-        for other in self.config.nodes.iter().filter(|other| other.id != self.me) {
-            self.calls.set(other.id, &other.address(), self.now);
-        }
+        self.call_the_file();
         match store {
             Store::Formed(formed) => self.serve(*formed, false),
             Store::Unformed(unfounded) => {
@@ -287,12 +297,12 @@ impl<O: Outside> Server<O> {
         match report {
             Report::Log(result, took) => self.log_reports(result, took)?,
             Report::File(result) => self.files_report(result)?,
-            Report::Addresses(id, found) => match found {
+            Report::Addresses(callee, found) => match found {
                 Ok(addresses) if !addresses.is_empty() => {
-                    self.calls.found(id, addresses, self.now);
+                    self.calls.found(callee, addresses, self.now);
                 }
-                Ok(_) => self.call_failed(id, None, "its name leads nowhere"),
-                Err(error) => self.call_failed(id, None, &error.to_string()),
+                Ok(_) => self.call_failed(callee, "its name leads nowhere"),
+                Err(error) => self.call_failed(callee, &error.to_string()),
             },
         }
         Ok(())
@@ -312,64 +322,22 @@ impl<O: Outside> Server<O> {
             }
         }
         while !self.life.is_changing()
-            && let Some(id) = self.calls.due(self.now)
+            && let Some(callee) = self.calls.due(self.now)
         {
-            self.call(id);
+            self.call(callee);
         }
         self.form()?;
         self.claim_anew();
         self.refound();
+        self.call_the_members();
         if let Life::Serving(serving) = &mut self.life {
             serving.driver.handle(self.now, DriverInput::Tick);
         }
         Ok(())
     }
-
-    fn call(&mut self, id: NodeId) {
-        let Some(address) = self.calls.address(id).cloned() else { return };
-        let found = self.calls.next_address(id);
-        let found = found.or_else(|| {
-            self.calls.looking_up(id);
-            self.outside.look_up(id, &address)
-        });
-        let Some(found) = found else { return };
-        let patience = self.patience();
-        match self.outside.connect(found, patience) {
-            Ok(stream) => {
-                let connection = Connection::called(stream, found, id);
-                if let Some(connection) = self.register(connection) {
-                    self.calls.called(id, connection);
-                }
-            }
-            Err(error) => self.call_failed(id, None, &error.to_string()),
-        }
-    }
-
-    /// For how long what was sent may stay unacknowledged.
-    fn patience(&self) -> Duration {
-        (2 * self.config.cluster.election_timeout)
-            .clamp(Duration::from_secs(2), Duration::from_secs(30))
-    }
-
-    /// Takes a new connection into the loop. A hello, or its answer, is due in a while.
-    fn register(&mut self, mut connection: Connection<O::Stream>) -> Option<ConnectionId> {
-        let id = ConnectionId(self.state.next_id);
-        self.state.next_id += 1;
-        if let Err(error) = self.outside.register(&mut connection.stream, id) {
-            let (remote, node) = (connection.remote, connection.node());
-            self.journal.dropped(Level::Warn, self.now, Some(remote), node, &error.to_string());
-            if let Some(node) = node {
-                self.call_failed(node, None, &error.to_string());
-            }
-            return None;
-        }
-        self.state.connections.insert(id, connection);
-        self.state.deadlines.set(Due::Greeting(id), self.now + GREETING);
-        Some(id)
-    }
 }
 
-fn plan(config: &Config, form: bool) -> Plan {
+fn plan(config: &Config, begin: &Begin) -> Plan {
     let founder = |node: &Node| Founder {
         id: node.id,
         address: node.address().to_string(),
@@ -382,7 +350,8 @@ fn plan(config: &Config, form: bool) -> Plan {
         cluster: config.cluster.cluster_id,
         founders,
         quorum_is_enough: config.cluster.cluster_id.is_none()
-            && (form || config.cluster.storage_class == StorageClass::Memory),
+            && (*begin == Begin::Quorum || config.cluster.storage_class == StorageClass::Memory),
+        joins: matches!(begin, Begin::Join(_)),
         settings: Settings::default().encode(),
     }
 }

@@ -168,7 +168,7 @@ impl<O: Outside> Server<O> {
                 },
                 Stage::Accepted => match connection.reader.hello() {
                     Ok(Some(hello)) => {
-                        self.greeted(id, &hello);
+                        self.greeted(id, &hello)?;
                         continue;
                     }
                     Ok(None) => return Ok(true),

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::Server;
 use super::life::{Life, Serving};
-use crate::config::{self, Address, Config, StorageClass, SyncPolicy};
+use crate::config::{self, Config, StorageClass, SyncPolicy};
 use crate::kv::Machine;
-use crate::model::{Boot, ClusterId, Epoch, NodeId, Term};
+use crate::model::{Boot, ClusterId, Epoch, Index, Term};
 use crate::node::Exit;
 use crate::node::connection::{ConnectionId, Stage};
 use crate::node::driver::{
@@ -57,9 +57,6 @@ impl<O: Outside> Server<O> {
         self.journal.follows(restored.hard_state.term);
         let text = format!("cluster {cluster}, entries up to {}", restored.last);
         self.journal.info("serving", &text);
-        for seat in restored.configurations.last().iter().flat_map(|(_, now)| now.seats()) {
-            self.call_member(seat.id, &seat.address);
-        }
         let seed = self.outside.random() as u64;
         let raft = Raft::new(self.core_config(), restored, self.now, seed);
         let limits = limits(&self.config);
@@ -77,6 +74,7 @@ impl<O: Outside> Server<O> {
         let serving = Serving {
             told: driver.raft().last().term,
             taken_at: Term::ZERO,
+            settled: Index::ZERO,
             gives_way_to: None,
             driver,
             cluster,
@@ -85,19 +83,9 @@ impl<O: Outside> Server<O> {
             is_founder,
         };
         self.life = Life::Serving(Box::new(serving));
+        self.state.called_as_of = None;
+        self.call_the_members();
         self.campaign_if_founder();
-    }
-
-    /// Calls a member that the file doesn't name, at the address that the log has.
-    fn call_member(&mut self, id: NodeId, address: &str) {
-        if id == self.me || self.calls.address(id).is_some() {
-            return;
-        }
-        let Some((host, port)) = address.rsplit_once(':') else { return };
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        if let Ok(port) = port.parse() {
-            self.calls.set(id, &Address { host, port }, self.now);
-        }
     }
 
     fn core_config(&self) -> raft::Config {
@@ -267,7 +255,23 @@ impl<O: Outside> Server<O> {
         for (id, reason) in slow {
             self.close(id, reason);
         }
+        for id in self.removed_connections() {
+            self.close(id, "the node was removed from the cluster");
+        }
         end
+    }
+
+    /// The connections to nodes that were removed since it was last looked. When they call again,
+    /// they are told.
+    fn removed_connections(&mut self) -> Vec<ConnectionId> {
+        let Life::Serving(serving) = &mut self.life else { return Vec::new() };
+        let (index, settled) = serving.driver.raft().committed_configuration();
+        if serving.settled == index {
+            return Vec::new();
+        }
+        serving.settled = index;
+        let removed = settled.removed().iter();
+        removed.flat_map(|member| self.state.links.all_to(*member)).collect()
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) struct Build<D: Disk> {
 enum Stage<D: Disk> {
     Writing(Box<dyn SnapshotSource>),
     /// It is read back from the device.
-    Verifying(Walk<D>),
+    Verifying(Box<Walk<D>>),
     Verified(SnapshotId),
 }
 
@@ -111,7 +111,7 @@ impl<D: Disk> Build<D> {
             Stage::Writing(_) => {
                 let written = self.write_on(shared, budget);
                 if self.or_withdraw(shared, written)? {
-                    self.stage = Stage::Verifying(self.read_back(shared)?);
+                    self.stage = Stage::Verifying(Box::new(self.read_back(shared)?));
                 }
                 Ok(None)
             }

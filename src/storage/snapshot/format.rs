@@ -48,6 +48,12 @@ pub struct SnapshotHead {
 }
 
 impl SnapshotHead {
+    /// Whether it is a snapshot of this cluster, taken in this epoch or an earlier one: what an
+    /// epoch begins with is what those before it have left.
+    pub(in crate::storage) fn is_of(&self, cluster: Option<(ClusterId, Epoch)>) -> bool {
+        cluster.is_some_and(|(cluster, epoch)| cluster == self.cluster && self.epoch <= epoch)
+    }
+
     pub(in crate::storage) fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
         body.put_u32_le(0);

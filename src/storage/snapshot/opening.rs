@@ -178,7 +178,7 @@ fn load<D: Disk>(
         Err(fault) => return Ok(Err(fault)),
     };
     let (id, head) = (file.id(), file.head().clone());
-    if Some((head.cluster, head.epoch)) != cluster {
+    if !head.is_of(cluster) {
         let (cluster, epoch) = (head.cluster, head.epoch);
         let what = format!("it is a snapshot of another cluster, {cluster} (epoch {epoch})");
         let path = layout.below_root(&layout.snapshot(last));

@@ -339,7 +339,7 @@ impl<D: Disk> Receipt<D> {
         let length = head_length(first).ok_or("the head isn't there")?;
         let Some(bytes) = self.rest.get(..length) else { return Ok(None) };
         let head = SnapshotHead::decode(bytes).map_err(|fault| fault.to_string())?;
-        if head.last != self.id.last || Some((head.cluster, head.epoch)) != shared.cluster() {
+        if head.last != self.id.last || !head.is_of(shared.cluster()) {
             return Err("the head is that of another snapshot".to_owned());
         }
         let shape = Shape::new(length as u64, self.id.bytes).ok_or("no file is so long")?;

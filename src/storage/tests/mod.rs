@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod epoch;
 mod formats;
 mod harness;
 mod images;

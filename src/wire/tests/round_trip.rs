@@ -175,6 +175,10 @@ fn request() -> impl Strategy<Value = Request> {
         Just(RequestBody::Ping),
         Just(RequestBody::TakeSnapshot),
         Just(RequestBody::Snapshots),
+        index().prop_map(|expected| RequestBody::ChangeMembers {
+            expected,
+            members: super::samples::members()
+        }),
         (any::<u32>(), term_and_id()).prop_flat_map(|(offset, (_, last))| snapshot(
             last,
             u64::from(offset) + 1
@@ -216,6 +220,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         (node(), counter())
             .prop_map(|(leader, term)| ReplyBody::Transferred { leader, term: Term(term) }),
         Just(ReplyBody::Pong),
+        index().prop_map(|index| ReplyBody::Members { index }),
         prop::collection::vec(kept_snapshot(), 0..=64).prop_map(ReplyBody::Snapshots),
         opaque().prop_map(ReplyBody::Piece),
         prop::collection::vec(kept_snapshot(), 0..=64).prop_map(ReplyBody::Snapshots),

@@ -189,7 +189,22 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
             "request snapshot_piece",
             request(RequestBody::SnapshotPiece { snapshot: snapshot(), offset: 90 }),
         ),
+        (
+            "request change_members",
+            request(RequestBody::ChangeMembers { expected: Index(812), members: members() }),
+        ),
     ]
+}
+
+/// A voter and a learner.
+pub(super) fn members() -> Configuration {
+    let seat = |id, standing| Seat {
+        id: node(id),
+        incarnation: Some(member(id).incarnation),
+        standing,
+        address: format!("10.0.0.{id}:3111"),
+    };
+    Configuration::new(vec![seat(1, Standing::Voter), seat(4, Standing::Learner)])
 }
 
 pub(super) fn replies() -> Vec<(&'static str, Reply)> {
@@ -226,6 +241,7 @@ pub(super) fn replies() -> Vec<(&'static str, Reply)> {
             }])),
         ),
         ("reply piece", reply(ReplyBody::Piece(Bytes::from_static(b"state")))),
+        ("reply members", reply(ReplyBody::Members { index: Index(813) })),
     ]
 }
 

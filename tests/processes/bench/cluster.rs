@@ -10,11 +10,20 @@ use tempfile::TempDir;
 
 use super::{Process, raft};
 
+/// The configuration that the cluster is formed with.
+const USUAL: &str = "raft.ini";
+
+/// The configuration that names the spare nodes, too.
+const GROWN: &str = "grown.ini";
+
 /// How a cluster differs from the usual one.
 #[derive(Clone)]
 pub(crate) struct Shape {
     /// How many nodes it has.
     pub(crate) nodes: u16,
+    /// How many further nodes may join it: they have numbers behind the others', and a
+    /// configuration of their own, which names all.
+    pub(crate) spares: u16,
     /// The name of the cluster.
     pub(crate) name: &'static str,
     /// Further lines of `[Cluster]`.
@@ -23,7 +32,7 @@ pub(crate) struct Shape {
 
 impl Default for Shape {
     fn default() -> Shape {
-        Shape { nodes: 3, name: "test", cluster: "" }
+        Shape { nodes: 3, spares: 0, name: "test", cluster: "" }
     }
 }
 
@@ -32,6 +41,7 @@ impl Default for Shape {
 pub(crate) struct Cluster {
     /// Dropped before the directory that they work in.
     nodes: Vec<Option<Process>>,
+    founders: u16,
     directory: TempDir,
     ports: Vec<u16>,
     host: IpAddr,
@@ -46,12 +56,15 @@ impl Cluster {
             .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
             .expect("a directory can be made");
         let host = own_address();
-        let ports = free_ports(host, shape.nodes);
+        let ports = free_ports(host, shape.nodes + shape.spares);
         let data = directory.path().join("data");
-        let text = configuration(shape, host, &ports, &data);
-        fs::write(directory.path().join("raft.ini"), text).expect("a file can be written");
-        let nodes = (0..shape.nodes).map(|_| None).collect();
-        Cluster { nodes, directory, ports, host, starts: 0 }
+        let founders = &ports[..usize::from(shape.nodes)];
+        for (file, ports) in [(USUAL, founders), (GROWN, &ports)] {
+            let text = configuration(shape, host, ports, &data);
+            fs::write(directory.path().join(file), text).expect("a file can be written");
+        }
+        let nodes = ports.iter().map(|_| None).collect();
+        Cluster { nodes, founders: shape.nodes, directory, ports, host, starts: 0 }
     }
 
     /// Adds lines to the configuration. A node that runs reads them when it is told to.
@@ -67,9 +80,9 @@ impl Cluster {
         cluster
     }
 
-    /// Starts all nodes that don't run.
+    /// Starts all nodes that don't run, but no spare ones.
     pub(crate) fn start_all(&mut self) {
-        for id in self.ids() {
+        for id in 1..=self.founders {
             if !self.runs(id) {
                 self.start_node(id);
             }
@@ -82,19 +95,43 @@ impl Cluster {
 
     /// Starts a node with further flags.
     pub(crate) fn start_node_with(&mut self, id: u16, flags: &[&str]) {
+        let file = if id > self.founders { GROWN } else { USUAL };
+        self.start_node_from(id, file, flags);
+    }
+
+    /// Starts a node with another configuration.
+    pub(crate) fn start_node_from(&mut self, id: u16, file: &str, flags: &[&str]) {
         assert!(!self.runs(id), "node {id} runs already");
-        let process = self.spawn_node(id, flags);
+        let process = self.spawn_node_from(id, file, flags);
         self.nodes[usize::from(id) - 1] = Some(process);
+    }
+
+    /// Writes a configuration that names no other node than this one.
+    pub(crate) fn only_in_a_file_of_its_own(&self, id: u16) -> String {
+        let (host, port) = self.address(id);
+        let lines = fs::read_to_string(self.config_path()).expect("the file is there");
+        let (head, _) = lines.split_once("[Nodes]").expect("it has nodes");
+        let text = format!(
+            "{head}[Nodes]\nNode{id} = {0}\n\n[Node.{0}]\nHost = {host}\nPort = {port}\n",
+            char::from(b'A' + id as u8 - 1)
+        );
+        let file = format!("only-{id}.ini");
+        fs::write(self.directory.path().join(&file), text).expect("a file can be written");
+        file
     }
 
     /// A process that was started as node `id`, without being that node of this cluster.
     pub(crate) fn spawn_node(&mut self, id: u16, flags: &[&str]) -> Process {
+        self.spawn_node_from(id, USUAL, flags)
+    }
+
+    fn spawn_node_from(&mut self, id: u16, file: &str, flags: &[&str]) -> Process {
         self.starts += 1;
         let name = format!("node {id}, start {}", self.starts);
         let output = self.directory.path().join(format!("output-{}", self.starts));
         let mut command = raft();
         command.current_dir(self.directory.path());
-        command.args(["-c", "raft.ini", "-n", &id.to_string()]).args(flags);
+        command.args(["-c", file, "-n", &id.to_string()]).args(flags);
         Process::start(command, &name, output)
     }
 

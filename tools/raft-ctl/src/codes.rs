@@ -76,6 +76,8 @@ codes! {
         "--seq is 1,024 or more above the lowest number that is waited for; nothing was changed."
     Unsupported "unsupported" Usage "refused" false
         "The cluster's feature level is too low for the request; nothing was changed."
+    BadMembers "bad_members" Usage "refused" false
+        "These can't be the members of a cluster; nothing was changed."
     CannotConnect "cannot_connect" CannotConnect "refused" true
         "No node could be reached; nothing was written."
     Incompatible "incompatible" CannotConnect "refused" true
@@ -106,6 +108,8 @@ codes! {
         "No node keeps this snapshot any more; nothing was written."
     NotYet "not_yet" NotDone "refused" true
         "An earlier change isn't committed yet; nothing was changed."
+    ChangeUnderWay "change_under_way" NotDone "refused" true
+        "Another change of members is under way; nothing was changed."
     SessionInUse "session_in_use" NotDone "refused" true
         "A session of this name was opened by somebody else just now; nothing was changed."
     Unknown "unknown" Unknown "unknown" false
@@ -116,10 +120,24 @@ codes! {
         "The file that was to be written is there already; it is as it was."
     SnapshotsDiffer "snapshots_differ" Guard "error" false
         "Nodes keep different snapshots of one entry; nothing was written."
+    MembersChanged "members_changed" Guard "refused" false
+        "The members have changed since they were looked at; nothing was changed."
+    NoLiveQuorum "no_live_quorum" Guard "refused" true
+        "Too few of those that would vote are up; nothing was changed."
+    UsedBefore "used_before" Guard "refused" false
+        "The node was a member before and was removed; nothing was changed."
     WrongCluster "wrong_cluster" Guard "refused" false
         "A node of another cluster, or another node, answers at the address; nothing was written."
     Authentication "authentication" Guard "refused" false
         "The node wants a proof of who is asking; nothing was written."
+    InUse "in_use" Guard "error" false
+        "A node has the data directory in use; nothing was changed."
+    NotLost "not_lost" Guard "error" false
+        "A majority is left, or one that was to be given up is there; nothing was changed."
+    NoPlan "no_plan" Guard "error" false
+        "The data directories can't go on together as they are; nothing was changed."
+    PlanChanged "plan_changed" Guard "error" false
+        "The plan isn't the one of this hash, or a directory isn't what it was made for."
     Corrupt "corrupt" Corrupt "error" false
         "A file's bytes aren't those that were written, or an answer can't be read."
     LocalIo "local_io" LocalIo "error" false

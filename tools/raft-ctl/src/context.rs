@@ -19,6 +19,7 @@ const USUAL_FILES: [&str; 2] = ["raft.ini", "/etc/raft/raft.ini"];
 const USUAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the global options come to.
+#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) global: Global,
     /// The nodes to speak to, at least one.

@@ -181,6 +181,15 @@ fn by_node(code: RefusalCode, text: &str, context: &Context) -> CliError {
         RefusalCode::SnapshotGone => {
             made(Code::SnapshotGone).hint("`raft-ctl snapshot ls` shows those that are kept")
         }
+        RefusalCode::ChangeUnderWay => made(Code::ChangeUnderWay)
+            .hint("`raft-ctl status` shows the members; try again when it is over"),
+        RefusalCode::MembersChanged => made(Code::MembersChanged)
+            .hint("see what they are now, then ask again if that is still wanted"),
+        RefusalCode::NoLiveQuorum => made(Code::NoLiveQuorum)
+            .hint("start the nodes that are down, or leave them out; nothing was changed"),
+        RefusalCode::UsedBefore => made(Code::UsedBefore)
+            .hint("empty its data directory and start it again: it is a new member then"),
+        RefusalCode::BadMembers => made(Code::BadMembers).hint("nothing was changed"),
     }
 }
 

@@ -37,8 +37,16 @@ impl Progress {
 
     /// For something of which nothing is known until it is done. It shows how long it has taken.
     pub(crate) fn waiting(what: &str) -> Progress {
-        let template = format!("{{spinner}} {what}  {{elapsed}}");
-        let progress = Progress::new(ProgressBar::no_length(), &template, true);
+        Progress::ticking(&format!("{{spinner}} {what}  {{elapsed}}"))
+    }
+
+    /// For something that says what it waits for. It shows how long it has taken.
+    pub(crate) fn waiting_for() -> Progress {
+        Progress::ticking("{spinner} {msg}  {elapsed}")
+    }
+
+    fn ticking(template: &str) -> Progress {
+        let progress = Progress::new(ProgressBar::no_length(), template, true);
         if !progress.bar.is_hidden() {
             progress.bar.enable_steady_tick(Duration::from_secs(1) / u32::from(DRAWS_PER_SECOND));
         }

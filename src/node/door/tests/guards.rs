@@ -16,6 +16,7 @@ fn door(number: u16, boot: u64) -> Door {
         cluster_name: "raft".to_owned(),
         nodes_hash: 1,
         address: format!("host{number}:3111"),
+        keeps_nothing: false,
     })
 }
 
@@ -25,6 +26,7 @@ fn standpoint(term: u64, last: u64) -> Standpoint<'static> {
         term: Term(term),
         last: LogId::new(Term(term), Index(last)),
         members: None,
+        settled: None,
         feature_level: 0,
         is_stopping: false,
     }
@@ -40,7 +42,7 @@ fn verdict(door: &mut Door, term: u64, last: u64) -> Option<HelloRefusal> {
 }
 
 fn verdict_of_start(door: &mut Door, boot: u64, theirs: &Standpoint<'_>) -> Option<HelloRefusal> {
-    let hello = self::door(2, boot).hello(member(1).id, theirs);
+    let hello = self::door(2, boot).hello(Some(member(1).id), theirs);
     door.judge(&hello, &standpoint(9, 50)).err().map(|refused| refused.code)
 }
 
@@ -97,7 +99,7 @@ fn a_lower_boot_is_lost_state_and_a_second_start_is_a_clone() {
     assert_eq!(verdict_of_start(&mut door, 4, &theirs), Some(HelloRefusal::REGRESSED));
     let mut copy = self::door(2, 5);
     copy.me.start = StartNumber(1);
-    let hello = copy.hello(member(1).id, &theirs);
+    let hello = copy.hello(Some(member(1).id), &theirs);
     let refused = door.judge(&hello, &theirs).unwrap_err();
     assert_eq!(refused.code, HelloRefusal::CLONE);
 }
@@ -105,20 +107,20 @@ fn a_lower_boot_is_lost_state_and_a_second_start_is_a_clone() {
 #[test]
 fn a_node_that_meets_itself_is_told_so_and_not_held_back() {
     let mut door = door(1, 1);
-    let hello = door.hello(member(2).id, &standpoint(3, 10));
+    let hello = door.hello(Some(member(2).id), &standpoint(3, 10));
     let refused = door.judge(&hello, &standpoint(3, 10)).unwrap_err();
     assert_eq!(refused.code, HelloRefusal::SAME_NODE);
     assert!(refused.text.contains("itself"), "{}", refused.text);
     let clone = refuse(HelloRefusal::CLONE, String::new());
     let answer = door.answer(&hello, &standpoint(3, 10), Some(&clone));
-    assert!(!door.is_held_back(member(2).id, &answer));
+    assert!(!door.is_held_back(Some(member(2).id), &answer));
 }
 
 #[test]
 fn of_strangers_those_are_remembered_that_were_heard_last() {
     let mut door = door(1, 1);
     let mut hear = |number| {
-        let hello = self::door(number, 1).hello(member(1).id, &standpoint(3, 10));
+        let hello = self::door(number, 1).hello(Some(member(1).id), &standpoint(3, 10));
         assert!(door.judge(&hello, &standpoint(3, 10)).is_ok());
     };
     (2..100).for_each(&mut hear);
@@ -160,10 +162,10 @@ fn what_was_acknowledged_before_anything_was_committed_may_be_given_up() {
 fn only_a_node_of_a_cluster_holds_another_back() {
     let (me, other) = (door(1, 1), door(2, 1));
     let unformed = Standpoint { cluster: None, ..standpoint(0, 0) };
-    let hello = me.hello(member(2).id, &unformed);
+    let hello = me.hello(Some(member(2).id), &unformed);
     let wiped = refuse(HelloRefusal::WIPED, String::new());
     let from_unformed = other.answer(&hello, &unformed, Some(&wiped));
-    assert!(!me.is_held_back(member(2).id, &from_unformed));
+    assert!(!me.is_held_back(Some(member(2).id), &from_unformed));
     let from_formed = other.answer(&hello, &standpoint(3, 10), Some(&wiped));
-    assert!(me.is_held_back(member(2).id, &from_formed));
+    assert!(me.is_held_back(Some(member(2).id), &from_formed));
 }

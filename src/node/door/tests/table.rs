@@ -18,6 +18,7 @@ fn door(number: u16) -> Door {
         cluster_name: "raft".to_owned(),
         nodes_hash: 5,
         address: format!("host{number}:3111"),
+        keeps_nothing: false,
     })
 }
 
@@ -38,6 +39,7 @@ fn formed(members: &Configuration, last: u64) -> Standpoint<'_> {
         term: Term(4),
         last: LogId::new(Term(4), Index(last)),
         members: Some((Index(1), members)),
+        settled: Some((Index(1), members)),
         feature_level: 1,
         is_stopping: false,
     }
@@ -49,6 +51,7 @@ fn unformed() -> Standpoint<'static> {
         term: Term::ZERO,
         last: LogId::ORIGIN,
         members: None,
+        settled: None,
         feature_level: 0,
         is_stopping: false,
     }
@@ -58,7 +61,7 @@ fn unformed() -> Standpoint<'static> {
 fn judged(change: impl FnOnce(&mut Hello)) -> Result<Footing, HelloRefusal> {
     let members = members();
     let standpoint = formed(&members, 20);
-    let mut hello = door(2).hello(NodeId::new(1).unwrap(), &standpoint);
+    let mut hello = door(2).hello(NodeId::new(1), &standpoint);
     change(&mut hello);
     door(1).judge(&hello, &standpoint).map_err(|refused| refused.code)
 }
@@ -68,15 +71,14 @@ fn a_member_is_let_in_in_both_directions() {
     let members = members();
     let standpoint = formed(&members, 20);
     let (mut one, mut two) = (door(1), door(2));
-    let hello = two.hello(NodeId::new(1).unwrap(), &standpoint);
-    assert_eq!(hello.to.incarnation, Some(Incarnation(100)));
+    let hello = two.hello(NodeId::new(1), &standpoint);
     assert_eq!(one.judge(&hello, &standpoint), Ok(Footing::Members));
     let answer = one.answer(&hello, &standpoint, None);
     assert!(matches!(answer.verdict, Verdict::Accepted { protocol: 1, feature_level: 1 }));
     let id = NodeId::new(1).unwrap();
-    let accepted = two.judge_answer(id, &answer, &standpoint);
+    let accepted = two.judge_answer(Some(id), &answer, &standpoint);
     assert_eq!(accepted, Ok((member(1, 100), Footing::Members)));
-    let other = two.judge_answer(NodeId::new(3).unwrap(), &answer, &standpoint);
+    let other = two.judge_answer(NodeId::new(3), &answer, &standpoint);
     assert_eq!(other.unwrap_err().code, HelloRefusal::WRONG_NODE);
 }
 
@@ -107,10 +109,40 @@ fn each_thing_that_does_not_fit_has_its_own_refusal() {
 }
 
 #[test]
+fn who_was_left_behind_by_a_later_epoch_is_told_so_and_recognises_it() {
+    let members = members();
+    let old = formed(&members, 20);
+    let new = Standpoint { cluster: Some((CLUSTER, Epoch(2))), ..formed(&members, 21) };
+    let (mut one, mut two) = (door(1), door(2));
+    let hello = two.hello(member(1, 100).id, &old);
+    let refused = one.judge(&hello, &new).unwrap_err();
+    assert_eq!(refused.code, HelloRefusal::WRONG_EPOCH);
+    for part in ["epoch 2", "without node 2", "epoch 1", "raft-ctl recover apply"] {
+        assert!(refused.text.contains(part), "{part}: {}", refused.text);
+    }
+    let answer = one.answer(&hello, &new, Some(&refused));
+    assert!(two.is_left_behind_by(&answer.party, &old));
+    assert!(!one.is_left_behind_by(&hello.party, &new));
+    // The other way round it is the same, and only one of the two was left behind.
+    let hello = one.hello(member(2, 100).id, &new);
+    let refused = two.judge(&hello, &old).unwrap_err();
+    assert!(refused.text.contains("node 1 is in epoch 2"), "{}", refused.text);
+    assert!(two.is_left_behind_by(&hello.party, &old));
+    // Strangers and those of another cluster say nothing about this one.
+    let mut party = hello.party;
+    party.member = Some(member(1, 9));
+    assert!(!two.is_left_behind_by(&party, &old));
+    party.member = Some(member(1, 100));
+    party.cluster = Some(ClusterId(8));
+    assert!(!two.is_left_behind_by(&party, &old));
+    assert!(!two.is_left_behind_by(&party, &unformed()));
+}
+
+#[test]
 fn a_voter_whose_directory_was_wiped_is_refused_and_told_what_to_do() {
     let members = members();
     let standpoint = formed(&members, 20);
-    let mut hello = door(2).hello(NodeId::new(1).unwrap(), &unformed());
+    let mut hello = door(2).hello(NodeId::new(1), &unformed());
     hello.party.member = Some(member(2, 200));
     let refused = door(1).judge(&hello, &standpoint).unwrap_err();
     assert_eq!((refused.code, refused.index), (HelloRefusal::WIPED, Index(1)));
@@ -120,7 +152,7 @@ fn a_voter_whose_directory_was_wiped_is_refused_and_told_what_to_do() {
 #[test]
 fn who_comes_for_a_vacant_seat_hears_of_the_founding_first() {
     let members = members();
-    let mut hello = door(3).hello(NodeId::new(1).unwrap(), &unformed());
+    let mut hello = door(3).hello(NodeId::new(1), &unformed());
     assert_eq!(door(1).judge(&hello, &formed(&members, 20)), Ok(Footing::Founders));
     hello.party.member = Some(member(4, 100));
     let refused = door(1).judge(&hello, &formed(&members, 20)).unwrap_err();
@@ -128,8 +160,46 @@ fn who_comes_for_a_vacant_seat_hears_of_the_founding_first() {
 }
 
 #[test]
+fn who_was_removed_is_told_so_once_that_is_committed() {
+    let before = members();
+    let seats = before.seats().iter().filter(|seat| seat.id.number() != 2);
+    let after = before.followed_by(seats.cloned().collect());
+    let hello = door(2).hello(NodeId::new(1), &formed(&before, 20));
+    let appended = Standpoint { members: Some((Index(9), &after)), ..formed(&before, 20) };
+    assert_eq!(door(1).judge(&hello, &appended), Ok(Footing::Members));
+    let committed = Standpoint { settled: Some((Index(9), &after)), ..appended };
+    let refused = door(1).judge(&hello, &committed).unwrap_err();
+    assert_eq!((refused.code, refused.index), (HelloRefusal::REMOVED, Index(9)));
+    assert!(refused.text.contains("empty its data directory"), "{}", refused.text);
+}
+
+#[test]
+fn another_life_is_refused_unless_it_holds_more_of_the_log_or_nothing_is_kept() {
+    let another = |hello: &mut Hello| hello.party.member = Some(member(2, 9));
+    let ahead = |hello: &mut Hello| hello.party.last = LogId::new(Term(2), Index(21));
+    assert_eq!(judged(another), Err(HelloRefusal::WIPED));
+    let newer = |hello: &mut Hello| {
+        another(hello);
+        ahead(hello);
+    };
+    assert_eq!(judged(newer), Ok(Footing::Members), "this node may be the one that lags");
+    let empty = |hello: &mut Hello| {
+        newer(hello);
+        hello.party.cluster = None;
+    };
+    assert_eq!(judged(empty), Err(HelloRefusal::WIPED), "it can't hold any");
+    let members = members();
+    let standpoint = formed(&members, 20);
+    let mut hello = door(2).hello(NodeId::new(1), &standpoint);
+    another(&mut hello);
+    let mut keeps_nothing = door(1);
+    keeps_nothing.me.keeps_nothing = true;
+    assert_eq!(keeps_nothing.judge(&hello, &standpoint), Ok(Footing::Members));
+}
+
+#[test]
 fn unequal_files_keep_a_cluster_from_forming_and_a_formed_one_does_not_mind() {
-    let mut hello = door(2).hello(NodeId::new(1).unwrap(), &unformed());
+    let mut hello = door(2).hello(NodeId::new(1), &unformed());
     assert_eq!(door(1).judge(&hello, &unformed()), Ok(Footing::Founders));
     hello.party.nodes_hash = 6;
     let refused = door(1).judge(&hello, &unformed()).unwrap_err();
@@ -145,9 +215,8 @@ fn of_two_clusters_one_of_which_binds_nobody_only_foundings_are_spoken_of() {
         hello.party.last = LogId::new(Term::ZERO, Index(1));
     };
     assert_eq!(judged(lonely), Ok(Footing::Founders));
-    let mut hello = door(2).hello(NodeId::new(1).unwrap(), &formed(&members, 20));
+    let mut hello = door(2).hello(NodeId::new(1), &formed(&members, 20));
     hello.party.cluster = Some(ClusterId(8));
-    hello.to.incarnation = None;
     assert_eq!(door(1).judge(&hello, &formed(&members, 1)), Ok(Footing::Founders));
 }
 
@@ -157,7 +226,7 @@ fn an_earlier_start_and_a_copy_are_refused_and_a_later_start_is_not() {
     let standpoint = formed(&members, 20);
     let mut one = door(1);
     let mut say = |boot, start| {
-        let mut hello = door(2).hello(NodeId::new(1).unwrap(), &standpoint);
+        let mut hello = door(2).hello(NodeId::new(1), &standpoint);
         hello.party.boot = Boot(boot);
         hello.party.start = StartNumber(start);
         one.judge(&hello, &standpoint).map_err(|refused| refused.code)
@@ -178,7 +247,7 @@ fn who_has_lost_what_he_had_acknowledged_is_recognised() {
         let mut one = door(1);
         let level = PeerLevel { member: member(2, 100), matched: Index(15), boot: Boot(2) };
         one.learn((Term(4), Index(10)), &[level], &members);
-        let mut hello = door(2).hello(NodeId::new(1).unwrap(), &standpoint);
+        let mut hello = door(2).hello(NodeId::new(1), &standpoint);
         hello.party.boot = Boot(boot);
         hello.party.term = Term(term);
         hello.party.last = LogId::new(Term(term), Index(last));
@@ -211,7 +280,7 @@ fn a_client_may_know_no_cluster_and_is_held_to_the_one_that_it_names() {
 fn a_node_that_is_shutting_down_lets_nobody_in() {
     let members = members();
     let standpoint = Standpoint { is_stopping: true, ..formed(&members, 20) };
-    let hello = door(2).hello(NodeId::new(1).unwrap(), &standpoint);
+    let hello = door(2).hello(NodeId::new(1), &standpoint);
     let refused = door(1).judge(&hello, &standpoint).unwrap_err();
     assert_eq!(refused.code, HelloRefusal::STOPPING);
 }

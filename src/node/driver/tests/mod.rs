@@ -3,6 +3,7 @@
 
 mod cases;
 mod cluster;
+mod members;
 mod room;
 mod snapshots;
 mod still;

@@ -20,6 +20,7 @@ fn plan(nodes: u16, quorum_is_enough: bool) -> Plan {
         cluster: None,
         founders: (1..=nodes).map(founder).collect(),
         quorum_is_enough,
+        joins: false,
         settings: vec![7],
     }
 }
@@ -103,23 +104,48 @@ fn with_a_quorum_both_sides_say_which_node_needs_the_leave_to_found() {
 }
 
 #[test]
-fn an_offer_is_taken_only_with_a_seat_for_this_life() {
+fn an_offer_is_taken_if_it_is_the_cluster_that_the_file_means() {
     let mut founder = forming(1, 3, true);
     founder.came(member(2), false, Time::ZERO);
     let offer = encode(&founds(&founder, 1000).unwrap(), LogTime(5));
     assert_eq!(forming(2, 3, false).accepts(&offer), Ok(()));
     assert_eq!(forming(3, 3, false).accepts(&offer), Ok(()), "the seat is vacant");
-    let wiped = Member { incarnation: Incarnation(9), ..member(2) };
-    let wiped = Forming::new(wiped, plan(3, false), Time::ZERO);
-    assert!(wiped.accepts(&offer).unwrap_err().contains("another life"));
-    let stranger = Forming::new(member(4), plan(4, false), Time::ZERO);
-    assert!(stranger.accepts(&offer).unwrap_err().contains("no member"));
+    let added = Forming::new(member(4), plan(4, false), Time::ZERO);
+    assert_eq!(added.accepts(&offer), Ok(()), "a member that came after the founding");
     let renamed = Plan { cluster_name: "other".to_owned(), ..plan(3, false) };
     let renamed = Forming::new(member(2), renamed, Time::ZERO);
     assert!(renamed.accepts(&offer).unwrap_err().contains("other"));
     let pinned = Plan { cluster: Some(ClusterId(4)), ..plan(3, false) };
     let pinned = Forming::new(member(2), pinned, Time::ZERO);
     assert!(pinned.accepts(&offer).unwrap_err().contains("ClusterId"));
+}
+
+#[test]
+fn a_founding_gives_way_only_to_one_with_a_seat_for_this_life() {
+    let own = founding(1, 50);
+    assert_eq!(is_founder(member(2), &plan(3, false), &own), Ok(()));
+    let wiped = Member { incarnation: Incarnation(9), ..member(2) };
+    let refused = is_founder(wiped, &plan(3, false), &own).unwrap_err();
+    assert!(refused.contains("another life"));
+    let refused = is_founder(member(4), &plan(4, false), &own).unwrap_err();
+    assert!(refused.contains("no member"));
+}
+
+#[test]
+fn a_node_that_joins_never_founds_and_says_who_does_not_take_it_in() {
+    for quorum_is_enough in [false, true] {
+        let plan = Plan { joins: true, ..plan(3, quorum_is_enough) };
+        let mut joining = Forming::new(member(1), plan, Time::ZERO);
+        joining.came(member(2), false, Time::ZERO);
+        joining.is_missing(id(3), "node 1 is no member".to_owned(), Time::ZERO);
+        assert!(founds(&joining, 60_000).is_none());
+        joining.came(member(3), false, Time::ZERO);
+        assert!(founds(&joining, 60_000).is_none(), "not even when all are there and empty");
+        assert_eq!(joining.deadline(), None);
+        joining.is_missing(id(3), "node 1 is no member".to_owned(), Time::ZERO);
+        let waits = joining.waits_for();
+        assert_eq!((waits.len(), waits[0].id), (1, id(3)));
+    }
 }
 
 fn founding(founder: u16, cluster: u128) -> Founding {

@@ -140,7 +140,7 @@ pub(crate) struct Global {
     )]
     pub(crate) seq: Option<u64>,
 
-    /// Answer questions with yes (so far, no command asks any)
+    /// Answer questions with yes
     #[arg(
         short,
         long,

@@ -4,9 +4,11 @@ mod bench;
 mod cluster;
 mod global;
 mod key_value;
+mod members;
 mod offline;
 mod pages;
 mod parse;
+mod recover;
 mod snapshot;
 
 pub(crate) use bench::{BenchArgs, Operation};
@@ -15,11 +17,13 @@ pub(crate) use global::{Consistency, Format, Global};
 pub(crate) use key_value::{
     CasArgs, DeleteArgs, ExportArgs, GetArgs, ImportArgs, IncrementArgs, PutArgs, ScanArgs,
 };
+pub(crate) use members::{ChangeOptions, MembersCommand};
 pub(crate) use offline::{
     DumpArgs, LogCommand, LsArgs, MetaCommand, MetaShowArgs, ShowArgs, StatArgs, TailArgs,
     VerifyArgs,
 };
 pub(crate) use pages::{CompletionsArgs, ManArgs};
+pub(crate) use recover::{ApplyArgs, PlanArgs, RecoverCommand, SurveyArgs};
 pub(crate) use snapshot::{SaveArgs, SnapshotCommand, SnapshotFileArgs};
 
 use clap::{Parser, Subcommand};
@@ -120,6 +124,9 @@ pub(crate) enum Command {
     /// Measures requests and answers over one connection to each node: network and
     /// event loop, no disk. Exit code 0 if any node answered, else 3.
     Ping(PingArgs),
+    /// See who is in the cluster: add, replace and remove nodes
+    #[command(subcommand)]
+    Members(MembersCommand),
     /// Hand leadership to another node
     ///
     /// Waits until another node leads. Clients are held up for about one round trip.
@@ -138,6 +145,9 @@ pub(crate) enum Command {
     /// Read what a node must never forget (identity, term, vote) on disk
     #[command(subcommand)]
     Meta(MetaCommand),
+    /// Go on without a majority that is lost for good (offline)
+    #[command(subcommand)]
+    Recover(RecoverCommand),
     /// Measure throughput and latency
     ///
     /// Closed loop: --clients connections, each with --depth requests under way. With --rate,
@@ -181,6 +191,22 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         check(&mut command, "raft-ctl");
+    }
+
+    #[test]
+    fn no_argument_takes_the_place_of_a_global_option() {
+        fn check(command: &clap::Command, global: &[String]) {
+            for argument in command.get_arguments().filter(|it| !it.is_global_set()) {
+                let id = argument.get_id().as_str();
+                assert!(!global.iter().any(|it| it == id), "{} {id}", command.get_name());
+            }
+            command.get_subcommands().for_each(|below| check(below, global));
+        }
+        let command = Cli::command();
+        let global = command.get_arguments().filter(|argument| argument.is_global_set());
+        let global: Vec<String> = global.map(|it| it.get_id().to_string()).collect();
+        assert!(global.iter().any(|id| id == "node"), "{global:?}");
+        check(&command, &global);
     }
 
     #[test]

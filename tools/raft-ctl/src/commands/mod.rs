@@ -6,10 +6,12 @@ mod hash;
 mod health;
 mod import;
 mod log;
+mod members;
 mod meta;
 mod nodes;
 mod pages;
 mod ping;
+mod recover;
 mod scan;
 mod seats;
 mod snapshot;
@@ -30,6 +32,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<Exit, CliError> {
     match &cli.command {
         Command::Log(command) => return log::run(command, out),
         Command::Meta(command) => return meta::run(command, out),
+        Command::Recover(command) => return recover::run(command, &cli.global, out),
         Command::Snapshot(SnapshotCommand::Show(args)) => return snapshot::show(args, out),
         Command::Snapshot(SnapshotCommand::Verify(args)) => return snapshot::verify(args, out),
         Command::Completions(args) => return pages::completions(args, out),
@@ -50,12 +53,15 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<Exit, CliError> {
         Command::Health => health::run(&context, out),
         Command::Wait(args) => wait::run(args, &context, out),
         Command::Ping(args) => ping::run(args, &context, out),
+        Command::Members(command) => members::run(command, &context, out),
         Command::TransferLeader(args) => transfer::run(args, &context, out),
         Command::Hash(_) => hash::run(&context, out),
         Command::Snapshot(command) => snapshot::run(command, &context, out),
         Command::Bench(args) => bench::run(args, &context, out),
-        Command::Log(_) | Command::Meta(_) | Command::Completions(_) | Command::Man(_) => {
-            unreachable!("carried out above")
-        }
+        Command::Log(_)
+        | Command::Meta(_)
+        | Command::Recover(_)
+        | Command::Completions(_)
+        | Command::Man(_) => unreachable!("carried out above"),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use raft_node::client::{Client, Endpoint, Failure, Options, survey};
 use raft_node::model::{Index, LogTime, NodeId};
@@ -11,10 +11,16 @@ use raft_node::wire::{PeerReport, StatusReply, StatusRole};
 use crate::codes::Code;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::explain::one_reason;
+use crate::explain::{self, one_reason};
 
 /// How long a node gets to answer, where nobody says.
 const USUAL_TIME: Duration = Duration::from_secs(2);
+
+/// How often the nodes are asked who leads.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long a node gets each time.
+const LONGEST_ANSWER: Duration = Duration::from_millis(500);
 
 /// All nodes that are known, by number where they have one.
 pub(super) struct Nodes {
@@ -58,6 +64,29 @@ impl Nodes {
     /// as members.
     pub(super) fn ask(context: &Context) -> Nodes {
         Nodes::ask_within(context, context.timeout_or(USUAL_TIME))
+    }
+
+    /// The leader, once somebody leads: as long as any other command would wait for that.
+    pub(super) fn led(context: &Context) -> Result<StatusReply, CliError> {
+        let deadline = Instant::now() + context.timeout();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let nodes = Nodes::ask_within(context, left.min(LONGEST_ANSWER).max(INTERVAL));
+            if let Some(leader) = nodes.leader() {
+                return Ok(leader.clone());
+            }
+            if let (true, Some(leader)) = (context.fixed, nodes.up().find_map(|node| node.leader)) {
+                let node = context.global.node.as_deref().unwrap_or_default();
+                let message = format!("node {node} doesn't lead: node {leader} does");
+                return Err(CliError::new(Code::NotLeader, message)
+                    .hint("without --node the leader is found; nothing was written"));
+            }
+            if Instant::now() + INTERVAL >= deadline {
+                nodes.require_any()?;
+                return Err(explain::no_leader(context));
+            }
+            thread::sleep(INTERVAL);
+        }
     }
 
     pub(super) fn ask_within(context: &Context, timeout: Duration) -> Nodes {

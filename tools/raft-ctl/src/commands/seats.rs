@@ -39,5 +39,8 @@ pub(super) fn standing_name(standing: Standing) -> &'static str {
         Standing::Incoming => "incoming",
         Standing::Outgoing => "outgoing",
         Standing::Demoted => "demoted",
+        Standing::Joining => "joining",
+        Standing::Leaving => "leaving",
+        Standing::Retiring => "retiring",
     }
 }

@@ -5,6 +5,7 @@ mod table;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use raft_node::model::{ClusterId, Epoch};
 use raft_node::wire::StatusReply;
 use serde::Serialize;
 
@@ -25,6 +26,7 @@ struct StatusObject {
     v: u32,
     cluster: Option<String>,
     cluster_name: Option<String>,
+    epoch: Option<u64>,
     leader: Option<u16>,
     term: Option<u64>,
     commit: Option<u64>,
@@ -156,9 +158,9 @@ fn heading(
 ) -> Vec<String> {
     let mut parts = Vec::new();
     let best = nodes.best();
-    parts.push(match best.map(|status| status.cluster) {
-        Some(Some(cluster)) => format!("cluster {}", short(&cluster.to_string())),
-        Some(None) => "cluster not formed".to_owned(),
+    parts.push(match best.map(|status| (status.cluster, status.epoch)) {
+        Some((Some(cluster), epoch)) => named(cluster, epoch),
+        Some((None, _)) => "cluster not formed".to_owned(),
         None => styled(BAD, "no node answers"),
     });
     match nodes.leader() {
@@ -194,6 +196,15 @@ fn heading(
     }
 }
 
+/// A cluster, and its epoch where a majority was given up before.
+fn named(cluster: ClusterId, epoch: Epoch) -> String {
+    let cluster = short(&cluster.to_string());
+    match epoch {
+        Epoch(0 | 1) => format!("cluster {cluster}"),
+        later => format!("cluster {cluster} epoch {later}"),
+    }
+}
+
 /// The beginning of an id, which is enough for people.
 fn short(id: &str) -> String {
     id.chars().take(6).collect()
@@ -201,10 +212,12 @@ fn short(id: &str) -> String {
 
 fn object(nodes: &Nodes, healthy: bool) -> StatusObject {
     let best = nodes.best();
+    let formed = best.filter(|status| status.cluster.is_some());
     StatusObject {
         v: VERSION,
         cluster: best.and_then(|status| status.cluster).map(|cluster| cluster.to_string()),
         cluster_name: best.map(|status| status.cluster_name.clone()),
+        epoch: formed.map(|status| status.epoch.0),
         leader: nodes.leader().map(|leader| leader.node.id.number()),
         term: nodes.up().map(|status| status.term.0).max(),
         commit: nodes.commit().map(|commit| commit.0),

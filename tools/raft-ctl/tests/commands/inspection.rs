@@ -12,7 +12,7 @@ fn status_tells_of_every_node() {
     assert_eq!(
         ran.out,
         "{\"v\":1,\"cluster\":\"6f1d2c00000000000000000000000000\",\"cluster_name\":\"raft\",\
-         \"leader\":1,\"term\":7,\"commit\":1,\"healthy\":true,\"nodes\":[{\"id\":1,\
+         \"epoch\":1,\"leader\":1,\"term\":7,\"commit\":1,\"healthy\":true,\"nodes\":[{\"id\":1,\
          \"label\":\"A\",\"address\":\"127.0.0.1:PORT\",\"up\":true,\"role\":\"leader\",\
          \"term\":7,\"commit\":1,\"applied\":1,\"last\":1,\"durable\":1,\"first\":1,\
          \"behind\":0,\"behind_seconds\":0.0,\"snapshot\":0,\"log_bytes\":16777216,\

@@ -10,6 +10,8 @@ mod inspection;
 #[cfg(test)]
 mod offline;
 #[cfg(test)]
+mod recover;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod snapshot_files;

@@ -267,6 +267,9 @@ impl State {
                 leader: to.unwrap_or(NodeId::new(2).unwrap()),
                 term: Term(8),
             },
+            (_, RequestBody::ChangeMembers { expected, .. }) => {
+                ReplyBody::Members { index: expected.next() }
+            }
             (_, RequestBody::Ping) => ReplyBody::Pong,
             (_, RequestBody::TakeSnapshot) => ReplyBody::Snapshots(self.kept[..1].to_vec()),
             (_, RequestBody::Snapshots) if self.giving == Giving::Late => {

@@ -15,9 +15,10 @@ use raft_node::wire::{Consistency, FillEnd, ReplyBody, Verdict};
 
 use super::journal;
 use super::network::{Party, machine_at};
+use super::operator::Operator;
 use super::outside::{SharedNetwork, Stream};
 use super::random::Random;
-use super::scenario::Scenario;
+use super::scenario::{Fault, Scenario};
 use crate::check::{self, Freshness, History, Number, Request};
 
 /// How long what a client sent may stay unacknowledged.
@@ -35,6 +36,8 @@ enum Purpose {
     Recorded(check::Call),
     /// Leadership is to be handed over.
     Transfer,
+    /// It looks at the members, or changes them.
+    Members,
 }
 
 /// A connection and what is known of it.
@@ -77,6 +80,7 @@ pub(crate) struct Client {
     value_bytes: u64,
     think: u64,
     hands_over: bool,
+    operator: Option<Operator>,
     /// When it is to be looked after, and the number of that look.
     pub(crate) look_at: Option<u64>,
     pub(crate) look: u64,
@@ -88,7 +92,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(scenario: &Scenario, index: usize, hands_over: bool) -> Client {
+    pub(crate) fn new(scenario: &Scenario, index: usize) -> Client {
         let mut random = Random::stream(scenario.seed, &format!("client {index}"));
         let endpoint = |number: usize| Endpoint {
             node: NodeId::new(number as u16),
@@ -117,7 +121,9 @@ impl Client {
             keys: scenario.keys,
             value_bytes: scenario.value_bytes,
             think: scenario.think * slowness,
-            hands_over,
+            hands_over: index == 0 && scenario.has(Fault::Stops),
+            // Two of them: they get in each other's way.
+            operator: (index < 2 && scenario.has(Fault::Changes)).then(Operator::default),
             random,
             look_at: Some(0),
             look: 0,
@@ -337,6 +343,11 @@ impl Client {
         match (purpose, result) {
             (Purpose::Opening, Ok(ReplyBody::Answer { log_time, .. })) => self.begin(log_time),
             (Purpose::Recorded(call), result) => self.record(history, now / 1000, call, result),
+            (Purpose::Members, Ok(body)) => {
+                if let Some(operator) = &mut self.operator {
+                    operator.told(&body);
+                }
+            }
             _ => {}
         }
     }
@@ -406,6 +417,9 @@ impl Client {
             let nodes: Vec<NodeId> = nodes.collect();
             let to = self.random.pick(&nodes).copied().filter(|_| self.random.permille(500));
             return (Ask::transfer(to), Purpose::Transfer);
+        }
+        if let Some(operator) = self.operator.as_mut().filter(|_| self.random.permille(150)) {
+            return (operator.draw(&mut self.random), Purpose::Members);
         }
         if self.uses_sessions && self.session.is_none() {
             let name = format!("client {} {}", self.index, self.sessions + 1);

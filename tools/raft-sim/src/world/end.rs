@@ -159,13 +159,25 @@ impl World {
 
     /// Whether all nodes that run have the same and know it.
     fn are_alike(&self) -> bool {
-        let Some((_, last)) = self.leader() else { return false };
-        (0..self.hosts.len()).filter(|machine| !self.hosts[*machine].is_gone()).all(|machine| {
-            let seen = &self.seen[machine];
-            self.is_up(machine)
-                && seen.last == last
-                && seen.commit == last.index
-                && seen.applied == last
+        let Some((leader, last)) = self.leader() else { return false };
+        self.change_is_over(leader)
+            && (0..self.hosts.len()).filter(|machine| !self.hosts[*machine].is_gone()).all(
+                |machine| {
+                    let seen = &self.seen[machine];
+                    self.is_up(machine)
+                        && seen.last == last
+                        && seen.commit == last.index
+                        && seen.applied == last
+                },
+            )
+    }
+
+    /// Whether no change of members is under way: one that has begun comes to its end.
+    fn change_is_over(&self, leader: usize) -> bool {
+        let driver = self.hosts[leader].server.as_ref().and_then(|server| server.driver());
+        driver.is_some_and(|driver| {
+            let (_, members) = driver.raft().configuration();
+            !members.is_joint() && !members.is_prepared()
         })
     }
 

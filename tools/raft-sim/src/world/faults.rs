@@ -55,7 +55,11 @@ impl Faults {
         };
         let mut random = Random::stream(scenario.seed, "faults");
         // Nodes that are all wiped are a new cluster, and rightly so.
-        let most = if scenario.has_atlas { (scenario.nodes - 1) / 2 } else { scenario.nodes - 1 };
+        let most = match scenario.has_atlas {
+            true if scenario.has(Fault::Changes) => 0,
+            true => (scenario.nodes - 1) / 2,
+            false => scenario.nodes - 1,
+        };
         let mut victims: Vec<usize> = (0..scenario.nodes).collect();
         while victims.len() > most {
             victims.remove(random.below(victims.len() as u64) as usize);

@@ -1,12 +1,14 @@
 //! What must hold of the cluster after every step. Only what a step has changed is looked at.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use raft_node::model::{Index, LogId, Member, Term, TermRun};
+use raft_node::model::{Configuration, Index, LogId, Member, Seat, Term, TermRun};
 use raft_node::node::driver::Driver;
 use raft_node::raft::Raft;
 
 use super::ledger::Ledger;
+use super::majorities::decides;
 
 /// What was last seen of a machine's process.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,8 @@ pub(crate) struct Seen {
     pub(crate) commit: Index,
     pub(crate) applied: LogId,
     pub(crate) configuration: Index,
+    /// The configuration that was in force, and where it stands.
+    members: Option<(Index, Rc<Configuration>)>,
     /// Up to where the process takes its log for durable.
     durable: Index,
     /// Where the latest term of its log begins, as it was last looked at.
@@ -97,10 +101,13 @@ impl Cluster {
                 term, commit, seen.term, seen.commit
             ));
         }
+        // In one turn a node may win or commit something and enter the next configuration.
+        let entered = seen.members.as_ref().map(|(_, members)| Rc::clone(members));
+        let entered = entered.as_deref().unwrap_or(raft.configuration().1);
         if leads != seen.leads
             && let Some(term) = leads
         {
-            self.elected(driver, term)?;
+            self.elected(driver, term, entered)?;
         }
         let top = raft.runs().next_back();
         if top != seen.top {
@@ -113,20 +120,30 @@ impl Cluster {
         (seen.top, seen.durable) = (top, raft.durable());
         (seen.term, seen.leads, seen.last, seen.commit) = (term, leads, last, commit);
         if has_committed {
-            self.commit(machine, raft, commit, ledgers)?;
+            self.commit(machine, raft, commit, (ledgers, entered))?;
         }
-        let (index, _) = raft.configuration();
-        if index > seen.configuration && seen.configuration > commit {
+        let (index, members) = raft.configuration();
+        // Who lags may not know yet what is committed.
+        let committed = self.committed();
+        if index > seen.configuration && seen.configuration > committed {
             return Err(format!(
-                "two configurations that aren't committed: {} and {index}, commit {commit}",
+                "two configurations that aren't committed: {} and {index}, commit {committed}",
                 seen.configuration
             ));
+        }
+        if seen.members.as_ref().is_none_or(|(known, _)| *known != index) {
+            seen.members = Some((index, Rc::new(members.clone())));
         }
         seen.configuration = index;
         self.applied(driver, seen)
     }
 
-    fn elected(&mut self, driver: &Driver, term: Term) -> Result<(), Broken> {
+    fn elected(
+        &mut self,
+        driver: &Driver,
+        term: Term,
+        entered: &Configuration,
+    ) -> Result<(), Broken> {
         let raft = driver.raft();
         let (_, Some(me)) = raft.term_and_leader() else {
             return Err("a leader that doesn't know itself".to_owned());
@@ -135,7 +152,7 @@ impl Cluster {
         if known != me {
             return Err(format!("one leader per term: {known:?} and {me:?} lead term {term}"));
         }
-        self.has_votes(driver.raft(), me, term)?;
+        self.has_votes(driver.raft(), me, term, entered)?;
         // Who was elected long ago and learns of it late needn't have what came after.
         let Some((_, committed)) = self.committed_in.range(..term).next_back() else {
             return Ok(());
@@ -152,17 +169,21 @@ impl Cluster {
     }
 
     /// A leader was given the votes of a quorum, in this term. Its own it doesn't need to send.
-    fn has_votes(&self, raft: &Raft, me: Member, term: Term) -> Result<(), Broken> {
+    fn has_votes(
+        &self,
+        raft: &Raft,
+        me: Member,
+        term: Term,
+        entered: &Configuration,
+    ) -> Result<(), Broken> {
         let candidate = usize::from(me.id.number()) - 1;
-        let (_, members) = raft.configuration();
-        let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
-        let gave = voters().filter(|seat| {
+        let gave = |seat: &Seat| {
             let voter = usize::from(seat.id.number()) - 1;
             voter == candidate || self.votes.get(&(voter, term.0)) == Some(&candidate)
-        });
-        let (gave, voters) = (gave.count(), voters().count());
-        if gave <= voters / 2 {
-            return Err(format!("{me:?} leads term {term} with {gave} of {voters} votes"));
+        };
+        let (_, members) = raft.configuration();
+        if !decides(members, gave) && !decides(entered, gave) {
+            return Err(format!("{me:?} leads term {term} without the votes of a quorum"));
         }
         Ok(())
     }
@@ -198,7 +219,7 @@ impl Cluster {
         machine: usize,
         raft: &Raft,
         commit: Index,
-        ledgers: &[Ledger],
+        quorum: (&[Ledger], &Configuration),
     ) -> Result<(), Broken> {
         let known = self.committed();
         let checked = known.min(commit);
@@ -215,7 +236,7 @@ impl Cluster {
         if commit <= known {
             return Ok(());
         }
-        self.committed_on_quorum(raft, commit, ledgers)?;
+        self.committed_on_quorum(raft, commit, quorum)?;
         for index in known.0 + 1..=commit.0 {
             let Some(id) = raft.id(Index(index)) else {
                 return Err(format!("entry {index} is committed and isn't in the log"));
@@ -233,18 +254,17 @@ impl Cluster {
         &self,
         raft: &Raft,
         commit: Index,
-        ledgers: &[Ledger],
+        (ledgers, entered): (&[Ledger], &Configuration),
     ) -> Result<(), Broken> {
         let Some(id) = raft.id(commit) else {
             return Err(format!("entry {commit} is committed and isn't in the log"));
         };
         let (_, members) = raft.configuration();
-        let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
-        let has = voters().filter(|seat| {
+        let has = |seat: &Seat| {
             let machine = usize::from(seat.id.number()) - 1;
             ledgers.get(machine).is_some_and(|ledger| ledger.holds(id))
-        });
-        if has.count() <= voters().count() / 2 {
+        };
+        if !decides(members, has) && !decides(entered, has) {
             let held: Vec<LogId> = ledgers.iter().map(Ledger::last).collect();
             return Err(format!(
                 "{id} is committed and not durable on a quorum: the durable logs end at {held:?}"

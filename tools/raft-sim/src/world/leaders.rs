@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-use raft_node::model::{Member, Term};
+use raft_node::model::{Member, Seat, Term};
 use raft_node::raft::Raft;
 
+use super::majorities::decides;
 use super::queue::Event;
 use super::{Phase, World};
 
@@ -101,26 +102,22 @@ impl World {
 /// Whether a quorum of the others told this leader that they have more on their disks than it has.
 fn others_have_more(raft: &Raft) -> bool {
     let (status, (_, members)) = (raft.status(), raft.configuration());
-    let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
-    let ahead = voters().filter(|seat| {
+    decides(members, |seat| {
         let mut peers = status.peers.iter();
         let peer = peers.find(|peer| Some(peer.member) == seat.member());
         peer.is_some_and(|peer| peer.matched > raft.durable())
-    });
-    ahead.count() > voters().count() / 2
+    })
 }
 
 /// What is wrong with a leader that a quorum hasn't answered for two election timeouts.
 fn leads_alone(raft: &Raft, term: Term, election_timeout: Duration) -> Option<String> {
     let status = raft.status();
     let (_, members) = raft.configuration();
-    let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
-    let silent = voters().filter(|seat| {
+    let is_silent = |seat: &Seat| {
         let mut peers = status.peers.iter();
         let peer = peers.find(|peer| Some(peer.member) == seat.member());
         peer.and_then(|peer| peer.heard_ago).is_some_and(|ago| ago > 2 * election_timeout)
-    });
-    let silent = silent.count();
-    (silent > voters().count() / 2)
-        .then(|| format!("{silent} voters are silent, and the leader of {term} leads on"))
+    };
+    decides(members, is_silent)
+        .then(|| format!("most voters are silent, and the leader of {term} leads on"))
 }

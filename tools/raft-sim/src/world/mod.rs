@@ -16,8 +16,10 @@ mod invariants;
 mod journal;
 mod leaders;
 mod ledger;
+mod majorities;
 mod markers;
 mod network;
+mod operator;
 mod outside;
 mod process;
 mod promises;
@@ -126,9 +128,7 @@ impl World {
             ledgers: (0..machines).map(|_| Ledger::default()).collect(),
             copies: Copies::new(spare),
             duties: vec![Duties::default(); machines],
-            clients: (0..scenario.clients)
-                .map(|index| Client::new(scenario, index, index == 0 && scenario.has(Fault::Stops)))
-                .collect(),
+            clients: (0..scenario.clients).map(|index| Client::new(scenario, index)).collect(),
             history: History::new(),
             cluster: Cluster::default(),
             faults: Faults::new(scenario),

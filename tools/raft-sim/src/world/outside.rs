@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use raft_node::config::Address;
-use raft_node::model::{LogTime, NodeId, Time};
-use raft_node::node::{ConnectionId, Outside, Workers};
+use raft_node::model::{LogTime, Time};
+use raft_node::node::{Callee, ConnectionId, Outside, Workers};
 use raft_node::storage::{FileWork, LogWork};
 
 use super::clock::Clock;
@@ -127,7 +127,7 @@ impl Outside for Surroundings {
         u128::from(self.random.next()) << 64 | u128::from(self.random.next())
     }
 
-    fn look_up(&mut self, _: NodeId, address: &Address) -> Option<SocketAddr> {
+    fn look_up(&mut self, _: Callee, address: &Address) -> Option<SocketAddr> {
         let host = address.host.parse().ok()?;
         Some(SocketAddr::new(host, address.port))
     }

@@ -4,7 +4,7 @@ use std::mem;
 use std::time::Duration;
 
 use raft_node::model::LogId;
-use raft_node::node::{Exit, Readiness, Report, Server, Store, open_on};
+use raft_node::node::{Begin, Exit, Readiness, Report, Server, Store, open_on};
 use raft_node::storage::{ErrorClass, LogDone, RecoveryReport, Rotated};
 
 use super::ear::Heard;
@@ -69,7 +69,8 @@ impl World {
             log: None,
             files: None,
         };
-        let server = Server::new(surroundings, host.config.clone(), host.id, &store, false);
+        let server =
+            Server::new(surroundings, host.config.clone(), host.id, &store, &Begin::Together);
         host.server = Some(Box::new(server));
         host.store = Some(store);
         host.disk_until = at;

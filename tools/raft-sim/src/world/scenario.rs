@@ -43,6 +43,9 @@ pub enum Fault {
     Clones,
     /// Processes that are asked to stop in good order, and hand-overs of leadership.
     Stops,
+    /// Changes of who votes. Then no disk loses what is durable: of the machines that vote at a
+    /// time any may be needed.
+    Changes,
     /// A node that the others can't call, to the end: all that it hears comes by its own calls.
     Walls,
     /// Machines that never come back once all is well: a minority, some of those that may lose
@@ -52,7 +55,7 @@ pub enum Fault {
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Fault; 19] = [
+    pub const ALL: [Fault; 20] = [
         Fault::Delays,
         Fault::Breaks,
         Fault::Cuts,
@@ -70,6 +73,7 @@ impl Fault {
         Fault::Backups,
         Fault::Clones,
         Fault::Stops,
+        Fault::Changes,
         Fault::Walls,
         Fault::Losses,
     ];
@@ -95,6 +99,7 @@ impl Fault {
             Fault::Backups => "backups",
             Fault::Clones => "clones",
             Fault::Stops => "stops",
+            Fault::Changes => "changes",
             Fault::Walls => "walls",
             Fault::Losses => "losses",
         }

@@ -15,7 +15,7 @@ use super::pieces::Pieces;
 use super::trigger;
 use crate::cli::SaveArgs;
 use crate::codes::Code;
-use crate::commands::nodes::Node;
+use crate::commands::nodes::{Node, Nodes};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -173,7 +173,7 @@ fn print(
 /// What would be saved. With `--trigger` that isn't known yet.
 fn dry_run(args: &SaveArgs, context: &Context, out: &mut Output) -> Result<Exit, CliError> {
     let choice = if args.trigger {
-        trigger::require_leader(context)?;
+        Nodes::led(context)?;
         None
     } else {
         Some(choose(&Kept::ask(context)?, None, args.index.map(Index))?)

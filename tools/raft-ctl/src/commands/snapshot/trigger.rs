@@ -1,10 +1,8 @@
 //! `snapshot trigger`: every node is to take a snapshot.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use raft_node::client::{Client, Options};
-use raft_node::model::NodeId;
 use raft_node::wire::KeptSnapshot;
 use serde::Serialize;
 
@@ -21,12 +19,6 @@ use crate::progress::Progress;
 /// How long the leader gets, where nobody says: a state of many GiB is written while clients are
 /// served.
 const USUAL_TIMEOUT: Duration = Duration::from_secs(10 * 60);
-
-/// How often the nodes are asked who leads.
-const INTERVAL: Duration = Duration::from_millis(50);
-
-/// How long a node gets each time.
-const LONGEST_ANSWER: Duration = Duration::from_millis(500);
 
 #[derive(Serialize)]
 struct TriggerObject {
@@ -76,7 +68,7 @@ pub(super) fn run(context: &Context, out: &mut Output) -> Result<Exit, CliError>
 
 /// Has a snapshot taken, and waits until the leader has it.
 pub(super) fn take(context: &Context) -> Result<KeptSnapshot, CliError> {
-    require_leader(context)?;
+    Nodes::led(context)?;
     let timeout = context.timeout_or(USUAL_TIMEOUT);
     let mut progress = Progress::waiting("the nodes take a snapshot");
     let taken = Client::new(Options { timeout, ..context.options() }).take_snapshot();
@@ -92,32 +84,8 @@ pub(super) fn take(context: &Context) -> Result<KeptSnapshot, CliError> {
     })
 }
 
-/// Waits until somebody leads, as long as any other command would: the time that a snapshot takes
-/// is far too long for that.
-pub(super) fn require_leader(context: &Context) -> Result<NodeId, CliError> {
-    let deadline = Instant::now() + context.timeout();
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let nodes = Nodes::ask_within(context, left.min(LONGEST_ANSWER).max(INTERVAL));
-        if let Some(leader) = nodes.leader() {
-            return Ok(leader.node.id);
-        }
-        if let (true, Some(leader)) = (context.fixed, nodes.up().find_map(|node| node.leader)) {
-            let node = context.global.node.as_deref().unwrap_or_default();
-            let message = format!("node {node} doesn't lead: node {leader} does");
-            return Err(CliError::new(Code::NotLeader, message)
-                .hint("without --node the leader is found; nothing was written"));
-        }
-        if Instant::now() + INTERVAL >= deadline {
-            nodes.require_any()?;
-            return Err(explain::no_leader(context));
-        }
-        thread::sleep(INTERVAL);
-    }
-}
-
 fn dry_run(context: &Context, out: &mut Output) -> Result<Exit, CliError> {
-    let leader = require_leader(context)?;
+    let leader = Nodes::led(context)?.node.id;
     if out.is_json() {
         let leader = leader.number();
         out.json(&DryObject { v: VERSION, outcome: "ok", dry_run: true, leader })?;
