@@ -100,6 +100,12 @@ impl HostDisk {
         self.disk.misdirect_next(path).ok().map(|()| path.clone())
     }
 
+    /// How many bytes its segments take.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        let files = self.disk.files().into_iter();
+        files.filter(|(path, _)| is_segment(path)).map(|(_, length)| length).sum()
+    }
+
     /// Some file is gone. No process uses it.
     pub(crate) fn lose_file(&self, random: &mut Random) -> Option<PathBuf> {
         let files: Vec<PathBuf> = self.disk.files().into_iter().map(|(path, _)| path).collect();

@@ -24,6 +24,8 @@ pub(crate) enum Heard {
     Said { to: usize, term: Term, what: Said },
     /// It answers a client.
     Answered(Answered),
+    /// It begins to receive a snapshot.
+    Receives,
     /// It tells, or is told, what a leader knows of the members.
     Levels { term: Term, commit: Index, levels: Vec<PeerLevel> },
 }

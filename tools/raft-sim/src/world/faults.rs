@@ -103,6 +103,19 @@ impl World {
         self.queue.push(self.now + pause, Event::Fault);
     }
 
+    /// A machine is at something that is rare and takes a while: often something goes wrong just
+    /// then, there or with its leader.
+    pub(super) fn trouble(&mut self, machine: usize) {
+        if self.phase != Phase::Faulty {
+            return;
+        }
+        self.faults.last = machine;
+        while self.faults.random.permille(500) {
+            let soon = self.faults.random.spread(100_000, self.faults.election);
+            self.queue.push(self.now + soon, Event::Trouble);
+        }
+    }
+
     /// One thing goes wrong.
     pub(super) fn fault(&mut self) {
         if self.phase != Phase::Faulty {
@@ -152,7 +165,11 @@ impl World {
 
     pub(super) fn length(&mut self) -> u64 {
         let election = self.faults.election;
-        self.faults.random.spread(election / 20 + 1, election * 30)
+        // Some things last for so long that who comes back is to be sent a snapshot.
+        match self.faults.random.permille(250) {
+            true => self.faults.random.spread(election * 5, election * 80),
+            false => self.faults.random.spread(election / 20 + 1, election * 30),
+        }
     }
 
     /// Cuts one link, one node off, or the nodes into two groups; in one direction or in both.

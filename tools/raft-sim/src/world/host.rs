@@ -74,7 +74,7 @@ impl Host {
         let id = NodeId::new(machine as u16 + 1).expect("machines are counted from 0");
         Host {
             id,
-            config: configuration(scenario),
+            config: configuration(scenario, machine),
             disk,
             clock: Rc::default(),
             state: State::Off,
@@ -129,7 +129,7 @@ impl Host {
 }
 
 /// What stands in the nodes' raft.ini, with sizes that the file wouldn't allow.
-fn configuration(scenario: &Scenario) -> Config {
+fn configuration(scenario: &Scenario, machine: usize) -> Config {
     let mut text = format!("[Cluster]\nName = simulated\nDataDirectory = {DATA}\n[Nodes]\n");
     for number in 1..=scenario.nodes {
         text += &format!("Node{number} = N{number}\n");
@@ -153,7 +153,7 @@ fn configuration(scenario: &Scenario) -> Config {
     config.snapshot = config::Snapshot {
         min_log_size: scenario.snapshots.min_log_bytes,
         log_ratio: scenario.snapshots.log_ratio,
-        keep_entries: scenario.snapshots.keep_entries,
+        keep_entries: scenario.keep_entries(machine),
         max_lag_size: scenario.snapshots.max_lag_bytes,
         max_age: scenario.snapshots.max_age,
     };

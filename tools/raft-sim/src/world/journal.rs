@@ -118,8 +118,10 @@ impl Log for Writer {
             if let Some(mark) = super::markers::known(event, pairs.reason.as_deref()) {
                 *page.markers.entry(mark).or_default() += 1;
             }
-            if event == "connected" {
-                page.heard.push(Heard::LetIn);
+            match (event, pairs.reason.as_deref()) {
+                ("connected", _) => page.heard.push(Heard::LetIn),
+                ("snapshot_receiving", Some("begins")) => page.heard.push(Heard::Receives),
+                _ => {}
             }
             if let Some(text) = pairs.text {
                 page.lines.push(format!("{event}{text}"));

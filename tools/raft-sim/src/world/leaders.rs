@@ -62,6 +62,10 @@ impl World {
             self.found(text);
             return None;
         }
+        if let Some(text) = self.leaves_behind(machine, raft) {
+            self.found(text);
+            return None;
+        }
         if host.paused_until.max(host.busy_until) > self.now || server.leaves_for().is_some() {
             return None;
         }
@@ -74,6 +78,23 @@ impl World {
             handover,
             handover_looks: if is_same { last.handover_looks + 1 } else { 0 },
             still_looks: if is_still { last.still_looks + 1 } else { 0 },
+        })
+    }
+
+    /// What is wrong with a leader that lets go of what follows a snapshot while a member is sent
+    /// that one: the member needs the next one at once, and perhaps for ever. What a member may
+    /// lag behind is bounded, so it counts only where the log is far from that.
+    fn leaves_behind(&self, machine: usize, raft: &Raft) -> Option<String> {
+        let base = raft.base().index;
+        let peers = raft.status().peers;
+        let sent = peers.iter().filter_map(|peer| peer.snapshot.map(|(snapshot, _)| snapshot));
+        let behind = sent.into_iter().find(|snapshot| snapshot.last.index < base)?;
+        let log_bytes = self.hosts[machine].disk.log_bytes() + self.scenario.segment_bytes;
+        (log_bytes < self.scenario.snapshots.max_lag_bytes).then(|| {
+            format!(
+                "node {} sends snapshot {behind} and has let go of its log up to {base}",
+                machine + 1
+            )
         })
     }
 }

@@ -216,6 +216,7 @@ impl World {
                 self.fault();
                 self.plan_fault();
             }
+            Event::Trouble => self.fault(),
             Event::Kill { machine, epoch, death } => self.kill_at_moment(machine, epoch, death),
             Event::FaultEnds(end) => self.fault_ends(end),
             Event::LookAtLeaders => self.look_at_leaders(),

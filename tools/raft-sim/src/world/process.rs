@@ -7,6 +7,7 @@ use raft_node::model::LogId;
 use raft_node::node::{Begin, Exit, Readiness, Report, Server, Store, open_on};
 use raft_node::storage::{ErrorClass, LogDone, RecoveryReport, Rotated};
 
+use super::ear::Heard;
 use super::host::State;
 use super::ledger::Done;
 use super::network::{Party, Wake};
@@ -284,6 +285,9 @@ impl World {
     fn after_turn(&mut self, machine: usize) {
         self.trace.take_journal(self.now, machine);
         let heard = journal::take_heard();
+        if heard.iter().any(|one| matches!(one, Heard::Receives)) {
+            self.trouble(machine);
+        }
         let host = &self.hosts[machine];
         let mut result = Ok(());
         if let Some(driver) = host.server.as_ref().and_then(|server| server.driver()) {

@@ -26,6 +26,8 @@ pub(crate) enum Event {
     Client { client: usize, look: u64 },
     /// Something goes wrong.
     Fault,
+    /// Something more goes wrong.
+    Trouble,
     /// A process ends at a moment that was chosen.
     Kill { machine: usize, epoch: u64, death: Death },
     /// Something that went wrong is over.

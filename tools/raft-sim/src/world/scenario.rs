@@ -208,6 +208,10 @@ impl Scenario {
         let seconds = if is_quiet { random.between(60, 300) } else { random.between(3, 20) };
         let delays = faults.contains(&Fault::Delays);
         let weather = draw_weather(&mut random, election_ms, delays);
+        let segment_bytes = random.spread(8 << 10, 256 << 10) & !4095;
+        // Some write so much that who was away for a while is to be sent a snapshot.
+        let writes_much = Random::stream(seed, "values").permille(250);
+        let most_value_bytes = if writes_much { segment_bytes / 4 } else { 2048 };
         Scenario {
             seed,
             nodes: choices.nodes.unwrap_or(nodes),
@@ -219,7 +223,7 @@ impl Scenario {
             heartbeat_interval: Duration::from_millis(
                 (election_ms / random.between(5, 10)).max(10),
             ),
-            segment_bytes: random.spread(16 << 10, 256 << 10) & !4095,
+            segment_bytes,
             max_batch_bytes: random.spread(1 << 10, 256 << 10),
             max_inflight_bytes: random.spread(4 << 10, 1 << 20),
             max_unpersisted_bytes: random.spread(4 << 10, 1 << 20),
@@ -230,10 +234,17 @@ impl Scenario {
                 * 1_000_000
                 * if is_quiet { 20 } else { 1 },
             keys: random.spread(2, 64),
-            value_bytes: random.spread(8, 2048),
+            value_bytes: random.spread(8, most_value_bytes),
             think: random.spread(3_000_000, 200_000_000) * if is_quiet { 10 } else { 1 },
             sync_us: (random.spread(50, 400), random.spread(400, 4000)),
         }
+    }
+
+    /// How many entries a machine keeps behind what its snapshots cover: their files may differ.
+    pub(crate) fn keep_entries(&self, machine: usize) -> u64 {
+        let mut random = Random::stream(self.seed, &format!("file {machine}"));
+        let own = random.spread(1, 500) - 1;
+        if random.permille(500) { own } else { self.snapshots.keep_entries }
     }
 
     /// Whether this kind of fault happens.
@@ -249,7 +260,7 @@ fn draw_snapshots(random: &mut Random) -> Snapshots {
         log_ratio: random.between(1, 4),
         max_age: Duration::from_millis(random.spread(500, 60_000)),
         keep_entries: random.spread(1, 500) - 1,
-        max_lag_bytes: random.spread(1 << 10, 1 << 20),
+        max_lag_bytes: random.spread(1 << 8, 1 << 20),
     }
 }
 
