@@ -177,7 +177,7 @@ fn who_was_removed_is_told_so_once_that_is_committed() {
 #[test]
 fn another_life_is_refused_unless_it_holds_more_of_the_log_or_nothing_is_kept() {
     let another = |hello: &mut Hello| hello.party.member = Some(member(2, 9));
-    let ahead = |hello: &mut Hello| hello.party.last = LogId::new(Term(2), Index(21));
+    let ahead = |hello: &mut Hello| hello.party.last = LogId::new(Term(4), Index(21));
     assert_eq!(judged(another), Err(HelloRefusal::WIPED));
     let newer = |hello: &mut Hello| {
         another(hello);
