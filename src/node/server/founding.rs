@@ -110,6 +110,8 @@ impl<O: Outside> Server<O> {
                     return Ok(FoundingReply::Refused { text });
                 }
                 self.journal.info("founding_accepted", &format!("cluster {cluster}"));
+                // When it said hello, it may have been in no cluster itself.
+                let epoch = epoch.max(offer.founding().epoch);
                 self.store_founding(&offer, epoch, false)?;
                 self.part_from_founders(id);
                 Ok(FoundingReply::Stored { cluster })
