@@ -15,7 +15,7 @@ pub(crate) const CONFIGURATION: u8 = 78;
 const MEANINGS: [(u8, &str); 12] = [
     (CLEAN, "stopped in good order"),
     (2, "the command line is wrong"),
-    (6, "refused by a guard: the directory isn't the one that the cluster knows"),
+    (6, "refused by a guard: the directory must not be used so, here or now"),
     (65, "the data is corrupt"),
     (70, "the state differs from that of the others"),
     (74, "the disk failed"),

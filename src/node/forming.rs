@@ -163,9 +163,13 @@ impl Forming {
     /// It may have no seat in the founding: who offers it has let this node in, and so has a seat
     /// for it in the configuration that is in force there by now.
     pub(crate) fn accepts(&self, founding: &Founding) -> Result<(), String> {
-        let is_founder = founding.configuration.seat(self.me).is_some();
         is_meant(&self.plan, founding)?;
-        match is_founder && founding.restored != self.plan.restores {
+        let mut seats = founding.configuration.seats().iter().filter(|seat| seat.id == self.me.id);
+        let is_founder =
+            seats.any(|seat| seat.incarnation.is_none_or(|life| life == self.me.incarnation));
+        // Who comes later is brought all that there is by the leader.
+        let must_have = is_founder || self.plan.restores.is_some();
+        match must_have && founding.restored != self.plan.restores {
             true => Err(unlike(founding.restored, self.plan.restores)),
             false => Ok(()),
         }

@@ -26,8 +26,8 @@ use super::segment::{BLOCK_ALIGNMENT, FIRST_BLOCK, SegmentHead, salt};
 use super::shared::{Shared, SharedParts};
 use super::snapshot::{self, Chosen, SnapshotsFound};
 use super::{
-    Access, Corruption, Disk, DiskFile, OpenOptions, Opened, RecoveryReport, SnapshotSink,
-    StorageError, Unformed,
+    Access, Corruption, Disk, DiskFile, ErrorClass, OpenOptions, Opened, RecoveryReport,
+    SnapshotSink, StorageError, Unformed,
 };
 
 /// See [`super::Directory::open`].
@@ -174,9 +174,11 @@ fn format<D: Disk>(
         return Err(lost("there is a snapshot").into());
     }
     if root.iter().any(|name| name == "hardstate") {
-        let found = hard_state::read(disk, layout, Access::Read);
-        if !found.is_ok_and(|found| found.record.boot == Boot(0)) {
-            return Err(lost("the hard state is that of a node that ran").into());
+        match hard_state::read(disk, layout, Access::Read) {
+            Ok(found) if found.record.boot == Boot(0) => {}
+            // What can't be read now may be good.
+            Err(error) if error.class() == ErrorClass::Disk => return Err(error),
+            _ => return Err(lost("the hard state is that of a node that ran").into()),
         }
     }
     let identity = Identity { node: options.node, incarnation: options.incarnation, cluster: None };

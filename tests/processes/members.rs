@@ -203,7 +203,7 @@ fn all_members_are_replaced_by_others_in_one_change() {
     }
     let words: Vec<&str> = ["set"].into_iter().chain(places.iter().map(String::as_str)).collect();
     change(&cluster, &words);
-    cluster.node(1).kill();
+    assert_eq!(cluster.node(1).wait(), 6, "it is told that it was removed");
     load.wait_for_writes(50);
     assert_eq!(voters(&cluster), [2, 3, 4]);
     load.stop_and_read_back(&cluster);

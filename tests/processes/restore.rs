@@ -100,7 +100,7 @@ fn a_backup_becomes_a_new_cluster_with_all_keys_while_the_old_nodes_are_kept_out
     assert_eq!(new.node(3).wait(), 0);
     let data = old.data_directory(3).display().to_string();
     new.start_node_with(3, &["--data", &data]);
-    new.node(3).wait_for_output("refuses this one, wrong_incarnation");
+    new.node(3).wait_for_output("refuses this one, wrong_cluster");
     client.put_until_done("key-2", "changed");
     new.node(3).kill();
 

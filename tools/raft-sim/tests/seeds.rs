@@ -75,6 +75,13 @@ const REGRESSIONS: &[(u64, u64, &[Fault], &str)] = &[
         "a founder that had crashed before it stored the founding entry came back when the others \
          had let that entry go, and was never given it",
     ),
+    (
+        1758,
+        20,
+        &Fault::ALL,
+        "a directory that was still being made held a hard state that couldn't be read for a \
+         moment, which was taken for damage",
+    ),
     (8941, 18, &Fault::ALL, "the same, and without that founder the others were no majority"),
 ];
 
