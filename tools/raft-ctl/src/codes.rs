@@ -122,7 +122,7 @@ codes! {
         "Nodes keep different snapshots of one entry; nothing was written."
     MembersChanged "members_changed" Guard "refused" false
         "The members have changed since they were looked at; nothing was changed."
-    NoLiveQuorum "no_live_quorum" Guard "refused" true
+    NoLiveQuorum "no_live_quorum" Guard "refused" false
         "Too few of those that would vote are up; nothing was changed."
     UsedBefore "used_before" Guard "refused" false
         "The node was a member before and was removed; nothing was changed."
