@@ -170,7 +170,7 @@ impl Journal {
 
     /// For whom a node waits that isn't part of a cluster: told when it changes and every ten
     /// seconds.
-    pub(crate) fn waits(&mut self, now: Time, waits: Vec<Awaited>) {
+    pub(crate) fn waits(&mut self, now: Time, waits: Vec<Awaited>, joins: bool) {
         let is_due = self.waits_told.is_none_or(|told| told + REPEAT <= now);
         if !is_due && self.waits == waits {
             return;
@@ -180,10 +180,11 @@ impl Journal {
             |node: &Awaited| format!("node {} at {}: {}", node.id, node.address, node.why);
         let missing: Vec<String> = waits.iter().map(missing).collect();
         let missing = match missing.is_empty() {
+            true if joins => "a cluster that takes this node in: `raft-ctl members add`".to_owned(),
             true => "the lowest node that is there, to found the cluster".to_owned(),
             false => missing.join("; "),
         };
-        self.info("waiting_to_form", &missing);
+        self.info(if joins { "waiting_to_join" } else { "waiting_to_form" }, &missing);
         self.waits = waits;
     }
 

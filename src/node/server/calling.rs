@@ -21,7 +21,7 @@ impl<O: Outside> Server<O> {
             self.calls.set(Callee::Node(other.id), Source::File, &other.address(), self.now);
         }
         if let Begin::Join(Some(contact)) = &self.begin
-            && self.life.is_forming()
+            && !self.life.is_serving()
         {
             self.calls.set(Callee::Contact, Source::File, contact, self.now);
         }

@@ -25,8 +25,8 @@ impl<O: Outside> Server<O> {
         let (wall, random) = (self.outside.wall_time(), self.outside.random());
         let offer = early.forming.found(self.now, wall, random);
         let Some(offer) = offer else {
-            let waits = early.forming.waits_for();
-            self.journal.waits(self.now, waits);
+            let (waits, joins) = (early.forming.waits_for(), early.forming.joins());
+            self.journal.waits(self.now, waits, joins);
             return Ok(());
         };
         let text = format!("cluster {}", offer.founding().cluster);

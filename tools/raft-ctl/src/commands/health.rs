@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use raft_node::model::NodeId;
 use raft_node::wire::StatusRole;
 use serde::Serialize;
 
@@ -71,6 +72,10 @@ pub(super) fn reasons(nodes: &Nodes) -> Vec<Reason> {
         };
         let name = node.name();
         let Some(status) = node.status() else {
+            // The file may still name who was taken out.
+            if !may_be_member(node.id(), nodes) {
+                continue;
+            }
             let why = node.reason().unwrap_or_default();
             add("node_down", format!("{name} {}: {why}", node.endpoint.address));
             continue;
@@ -90,6 +95,12 @@ pub(super) fn reasons(nodes: &Nodes) -> Vec<Reason> {
     }
     told_by_nodes(nodes, &mut found);
     found
+}
+
+/// Whether the node has a seat, as far as the leader knows; anybody may without one.
+fn may_be_member(id: Option<NodeId>, nodes: &Nodes) -> bool {
+    let (Some(id), Some(leader)) = (id, nodes.leader()) else { return true };
+    leader.configuration.seats().iter().any(|seat| seat.id == id)
 }
 
 fn cluster(nodes: &Nodes, found: &mut Vec<Reason>) {
