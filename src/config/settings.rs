@@ -2,10 +2,8 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use super::values::parse_listen;
 use crate::model::{ClusterId, NodeId};
 
 /// A checked configuration.
@@ -256,19 +254,6 @@ pub struct Address {
     pub host: String,
     /// The port, 1 to 65535.
     pub port: u16,
-}
-
-impl FromStr for Address {
-    type Err = String;
-
-    /// Reads `host:port`, with brackets around an address of version 6.
-    fn from_str(text: &str) -> Result<Address, String> {
-        match parse_listen(text) {
-            Ok(Listen { host, port: Some(port) }) => Ok(Address { host, port }),
-            Ok(Listen { port: None, .. }) => Err("must be HOST:PORT; the port is missing".into()),
-            Err(_) => Err("must be HOST:PORT, such as 10.0.0.1:3111 or [::1]:3111".into()),
-        }
-    }
 }
 
 impl fmt::Display for Address {

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
-use super::settings::Listen;
+use super::settings::{Address, Listen};
 use crate::model::{ClusterId, MAX_ADDRESS_BYTES, NodeId};
 
 /// The units of a duration and how many milliseconds each has, the largest first.
@@ -136,6 +137,19 @@ pub(super) fn parse_listen(text: &str) -> Result<Listen, String> {
     let host = parse_host(host).map_err(|_| wrong())?;
     let port = parse_port(port).map_err(|reason| format!("the port {reason}"))?;
     Ok(Listen { host, port: Some(port) })
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    /// Reads `host:port`, with brackets around an address of version 6.
+    fn from_str(text: &str) -> Result<Address, String> {
+        match parse_listen(text) {
+            Ok(Listen { host, port: Some(port) }) => Ok(Address { host, port }),
+            Ok(Listen { port: None, .. }) => Err("must be HOST:PORT; the port is missing".into()),
+            Err(_) => Err("must be HOST:PORT, such as 10.0.0.1:3111 or [::1]:3111".into()),
+        }
+    }
 }
 
 /// The label of a node. A word of digits alone would be taken for a number.

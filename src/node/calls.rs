@@ -4,35 +4,15 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::connection::ConnectionId;
+use super::connection::{Callee, ConnectionId};
 use crate::config::Address;
-use crate::model::{NodeId, Time};
+use crate::model::Time;
 
 /// The pause after the first call that failed. It doubles with each that fails.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-
-/// Whom this node calls.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Callee {
-    /// A node of the file or of the cluster.
-    Node(NodeId),
-    /// Whoever is reached where `--join` says.
-    Contact,
-}
-
-impl Callee {
-    /// Which node it is, if that is known.
-    #[must_use]
-    pub const fn node(self) -> Option<NodeId> {
-        match self {
-            Callee::Node(id) => Some(id),
-            Callee::Contact => None,
-        }
-    }
-}
 
 /// Who says where a node is reached, the most believable first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -210,6 +190,7 @@ impl Calls {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::NodeId;
 
     fn at(port: u16) -> Address {
         Address { host: "127.0.0.1".to_owned(), port }

@@ -3,7 +3,6 @@
 use std::io::{self, IoSlice, Write};
 use std::net::SocketAddr;
 
-use super::calls::Callee;
 use super::door::Footing;
 use super::driver::ClientId;
 use super::outbound::{Outbound, SLICES};
@@ -13,6 +12,26 @@ use crate::wire::{FrameReader, Purpose};
 /// The name of a connection. It only grows: an event for one that is gone finds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnectionId(pub usize);
+
+/// Whom this node calls.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Callee {
+    /// A node of the file or of the cluster.
+    Node(NodeId),
+    /// Whoever is reached where `--join` says.
+    Contact,
+}
+
+impl Callee {
+    /// Which node it is, if that is known.
+    #[must_use]
+    pub const fn node(self) -> Option<NodeId> {
+        match self {
+            Callee::Node(id) => Some(id),
+            Callee::Contact => None,
+        }
+    }
+}
 
 /// What a connection is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -14,8 +14,7 @@ use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
-use super::calls::Callee;
-use super::connection::ConnectionId;
+use super::connection::{Callee, ConnectionId};
 use super::outside::{Outside, Readiness, Report, Workers};
 use super::server::Server;
 use super::sockets;

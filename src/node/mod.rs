@@ -24,8 +24,7 @@ mod threads;
 
 use std::time::Duration;
 
-pub use calls::Callee;
-pub use connection::ConnectionId;
+pub use connection::{Callee, ConnectionId};
 pub use exit::Exit;
 pub use forming::Begin;
 pub use opening::{Formed, Store, Unfounded, open_on};

@@ -8,8 +8,7 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::calls::Callee;
-use super::connection::ConnectionId;
+use super::connection::{Callee, ConnectionId};
 use crate::config::Address;
 use crate::model::{LogTime, Time};
 use crate::storage::{FileReport, FileWork, LogReport, LogWork, StorageError};

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use mio::Waker;
 
-use super::calls::Callee;
+use super::connection::Callee;
 use super::outside::{Report, Workers};
 use crate::config::Address;
 use crate::storage::{FileWork, LogWork};

@@ -91,17 +91,6 @@ mod tests {
         Member { id: NodeId::new(id).unwrap(), incarnation: Incarnation(u128::from(id)) }
     }
 
-    const STANDINGS: [Standing; 8] = [
-        Standing::Learner,
-        Standing::Voter,
-        Standing::Incoming,
-        Standing::Outgoing,
-        Standing::Demoted,
-        Standing::Joining,
-        Standing::Leaving,
-        Standing::Retiring,
-    ];
-
     /// Up to nine seats, and for each what it counts for, whether it is vacant, and its level.
     fn seats() -> impl Strategy<Value = Vec<(usize, bool, u64)>> {
         prop::collection::vec((0..8_usize, prop::bool::weighted(0.2), 0..6_u64), 0..10)
@@ -111,7 +100,7 @@ mod tests {
         let made = seats
             .iter()
             .zip(1..)
-            .map(|(&(standing, vacant, _), id)| seat(id, vacant, STANDINGS[standing]));
+            .map(|(&(standing, vacant, _), id)| seat(id, vacant, Standing::ALL[standing]));
         let levels = seats.iter().zip(1..).map(|(&(_, _, level), id)| (member(id), level));
         (Configuration::new(made.collect()), levels.collect())
     }

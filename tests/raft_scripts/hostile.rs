@@ -90,19 +90,8 @@ impl Stranger<'_> {
     }
 
     fn configuration(&mut self) -> Configuration {
-        let standings = [
-            Standing::Learner,
-            Standing::Voter,
-            Standing::Voter,
-            Standing::Incoming,
-            Standing::Outgoing,
-            Standing::Demoted,
-            Standing::Joining,
-            Standing::Leaving,
-            Standing::Retiring,
-        ];
         let seats = (1..=self.chance.below(5) as u16)
-            .map(|id| seat(id, self.chance.pick(&standings)))
+            .map(|id| seat(id, self.chance.pick(&Standing::ALL)))
             .collect();
         Configuration::new(seats)
     }

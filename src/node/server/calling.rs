@@ -8,8 +8,8 @@ use super::life::Life;
 use super::{Due, GREETING, Server};
 use crate::config::Address;
 use crate::model::NodeId;
-use crate::node::calls::{Callee, Source};
-use crate::node::connection::{Connection, ConnectionId, Stage};
+use crate::node::calls::Source;
+use crate::node::connection::{Callee, Connection, ConnectionId, Stage};
 use crate::node::forming::Begin;
 use crate::node::outside::Outside;
 
