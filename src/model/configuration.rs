@@ -178,6 +178,13 @@ impl Configuration {
         self.seats.iter().find(|seat| seat.member() == Some(member))
     }
 
+    /// Whether there is a seat for `member`: its own, or a vacant one of its node.
+    #[must_use]
+    pub fn has_seat_for(&self, member: Member) -> bool {
+        let mut seats = self.seats.iter().filter(|seat| seat.id == member.id);
+        seats.any(|seat| seat.incarnation.is_none_or(|life| life == member.incarnation))
+    }
+
     /// The members that were removed last, the latest at the end.
     #[must_use]
     pub fn removed(&self) -> &[Member] {

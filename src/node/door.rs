@@ -422,13 +422,12 @@ impl Door {
             );
             return Err(Refused { code: HelloRefusal::REMOVED, index, text });
         }
-        let seats = || members.seats().iter().filter(|seat| seat.id == member.id);
-        if seats().any(|seat| seat.incarnation.is_none_or(|life| life == member.incarnation)) {
+        if members.has_seat_for(member) {
             return Ok(());
         }
         // Whoever holds more of the log than this node may be a member by a later configuration.
         let is_ahead = party.cluster.is_some() && party.last > standpoint.last;
-        let has_seat = seats().next().is_some();
+        let has_seat = members.seats().iter().any(|seat| seat.id == member.id);
         if is_ahead || (has_seat && self.me.keeps_nothing) {
             return Ok(());
         }

@@ -164,11 +164,9 @@ impl Forming {
     /// for it in the configuration that is in force there by now.
     pub(crate) fn accepts(&self, founding: &Founding) -> Result<(), String> {
         is_meant(&self.plan, founding)?;
-        let mut seats = founding.configuration.seats().iter().filter(|seat| seat.id == self.me.id);
-        let is_founder =
-            seats.any(|seat| seat.incarnation.is_none_or(|life| life == self.me.incarnation));
         // Who comes later is brought all that there is by the leader.
-        let must_have = is_founder || self.plan.restores.is_some();
+        let must_have =
+            founding.configuration.has_seat_for(self.me) || self.plan.restores.is_some();
         match must_have && founding.restored != self.plan.restores {
             true => Err(unlike(founding.restored, self.plan.restores)),
             false => Ok(()),
@@ -255,13 +253,13 @@ pub(crate) fn is_founder(me: Member, plan: &Plan, founding: &Founding) -> Result
     if founding.restored != plan.restores {
         return Err(unlike(founding.restored, plan.restores));
     }
-    let seats = || founding.configuration.seats().iter().filter(|seat| seat.id == me.id);
-    if seats().any(|seat| seat.incarnation.is_none_or(|life| life == me.incarnation)) {
+    let members = &founding.configuration;
+    if members.has_seat_for(me) {
         return Ok(());
     }
-    Err(match seats().next() {
-        Some(_) => format!("node {} is a member of the offered cluster in another life", me.id),
-        None => format!("node {} is no member of the offered cluster", me.id),
+    Err(match members.seats().iter().any(|seat| seat.id == me.id) {
+        true => format!("node {} is a member of the offered cluster in another life", me.id),
+        false => format!("node {} is no member of the offered cluster", me.id),
     })
 }
 

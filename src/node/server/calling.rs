@@ -36,7 +36,8 @@ impl<O: Outside> Server<O> {
         if self.state.called_as_of.replace(index) == Some(index) {
             return;
         }
-        let (me, mut seats) = (self.door.me().member, members.seats().to_vec());
+        let is_member = members.seat(self.door.me().member).is_some();
+        let mut seats = members.seats().to_vec();
         // While one life of a node takes the place of another, the new one's address counts.
         seats.sort_by_key(|seat| seat.standing.goal().is_some());
         self.call_the_file();
@@ -45,7 +46,6 @@ impl<O: Outside> Server<O> {
                 self.calls.set(Callee::Node(seat.id), Source::Log, &address, self.now);
             }
         }
-        let is_member = seats.iter().any(|seat| seat.member() == Some(me));
         let has_seat = |id: NodeId| seats.iter().any(|seat| seat.id == id);
         self.calls.retain(|callee| callee.node().is_some_and(|id| has_seat(id) || !is_member));
     }

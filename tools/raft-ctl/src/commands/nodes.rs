@@ -17,10 +17,10 @@ use crate::explain::{self, one_reason};
 const USUAL_TIME: Duration = Duration::from_secs(2);
 
 /// How often the nodes are asked who leads.
-const INTERVAL: Duration = Duration::from_millis(50);
+pub(super) const INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long a node gets each time.
-const LONGEST_ANSWER: Duration = Duration::from_millis(500);
+/// How long a node gets each time, where they are asked again and again.
+pub(super) const LONGEST_ANSWER: Duration = Duration::from_millis(500);
 
 /// All nodes that are known, by number where they have one.
 pub(super) struct Nodes {

@@ -1,13 +1,13 @@
 //! `transfer-leader`: another node is to lead.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use raft_node::client::Failure;
 use raft_node::model::{NodeId, Term};
 use serde::Serialize;
 
-use super::nodes::Nodes;
+use super::nodes::{INTERVAL, LONGEST_ANSWER, Nodes};
 use crate::cli::TransferArgs;
 use crate::context::Context;
 use crate::error::CliError;
@@ -96,12 +96,6 @@ fn elected(deadline: Instant, context: &Context) -> Option<(NodeId, Term)> {
     }
     None
 }
-
-/// How often the nodes are asked who leads.
-const INTERVAL: Duration = Duration::from_millis(50);
-
-/// How long a node gets each time.
-const LONGEST_ANSWER: Duration = Duration::from_millis(500);
 
 /// The node of this number or label.
 fn target(name: &str, context: &Context) -> Result<NodeId, CliError> {

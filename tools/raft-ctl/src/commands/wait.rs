@@ -1,23 +1,17 @@
 //! `wait`: until there is a leader, or an entry is applied.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Serialize;
 
-use super::nodes::Nodes;
+use super::nodes::{INTERVAL, LONGEST_ANSWER, Nodes};
 use crate::cli::WaitArgs;
 use crate::codes::Code;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{self, Output, VERSION};
-
-/// How often the nodes are asked.
-const INTERVAL: Duration = Duration::from_millis(50);
-
-/// How long a node gets each time.
-const LONGEST_ANSWER: Duration = Duration::from_millis(500);
 
 #[derive(Serialize)]
 struct WaitObject {

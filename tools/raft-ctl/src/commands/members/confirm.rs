@@ -2,9 +2,10 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use raft_node::model::{Seat, Standing};
+use raft_node::model::Seat;
 
 use super::goal::Goal;
+use super::show::voters;
 use super::tolerated;
 use crate::context::Context;
 use crate::error::CliError;
@@ -30,9 +31,6 @@ pub(super) fn ask(goal: &Goal<'_>, context: &Context) -> Result<(), CliError> {
 
 /// What is taken away, if anything is.
 fn loss(goal: &Goal<'_>) -> Option<String> {
-    let voters = |seats: &[Seat]| {
-        seats.iter().filter(|seat| seat.standing.goal() == Some(Standing::Voter)).count()
-    };
     let (before, after) = (tolerated(voters(goal.before())), tolerated(voters(goal.seats())));
     let stays = |seat: &&Seat| goal.seats().iter().any(|it| it.member() == seat.member());
     let gone: Vec<String> = goal

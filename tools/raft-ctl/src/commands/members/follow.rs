@@ -9,7 +9,7 @@ use raft_node::wire::StatusReply;
 
 use super::goal::Goal;
 use crate::codes::Code;
-use crate::commands::nodes::Nodes;
+use crate::commands::nodes::{LONGEST_ANSWER, Nodes};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{self, count};
@@ -20,9 +20,6 @@ const USUAL_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
 /// How often the nodes are asked.
 const INTERVAL: Duration = Duration::from_millis(100);
-
-/// How long a node gets each time.
-const LONGEST_ANSWER: Duration = Duration::from_millis(500);
 
 /// Waits until the members are what they are to be, which the configuration at `begun` is the
 /// first to say; gives where the last one stands.

@@ -132,6 +132,6 @@ fn tolerance(before: usize, after: usize) -> String {
 }
 
 /// How many vote, now or once the change is over that brings them in.
-fn voters(seats: &[Seat]) -> usize {
+pub(super) fn voters(seats: &[Seat]) -> usize {
     seats.iter().filter(|seat| seat.standing.goal() == Some(Standing::Voter)).count()
 }
