@@ -11,7 +11,7 @@ use super::hard_state::Record;
 use super::layout::{Layout, UNFINISHED, parse_segment_name};
 use super::log_map::LogMap;
 use super::page::{PAGE_BYTES, PageFault};
-use super::scan::{BlockFound, Fault, SegmentScan, Window, look_behind, scan};
+use super::scan::{BlockFound, Fault, Meanwhile, SegmentScan, Window, look_behind, scan};
 use super::segment::SegmentHead;
 use super::{Access, Corruption, Disk, DiskFile, StorageError, TornTail};
 
@@ -68,11 +68,23 @@ pub(super) fn read_log<D: Disk>(
     access: Access,
     record: &Record,
 ) -> Result<LogFound, StorageError> {
+    read_log_while(disk, layout, access, record, &|| Ok(()))
+}
+
+/// The same, doing something else in between: once for each read of a MiB or less.
+pub(super) fn read_log_while<D: Disk>(
+    disk: &D,
+    layout: &Layout,
+    access: Access,
+    record: &Record,
+    meanwhile: &Meanwhile<'_>,
+) -> Result<LogFound, StorageError> {
     let mut walk = Walk {
         disk,
         layout,
         access,
         record,
+        meanwhile,
         found: LogFound {
             map: LogMap::new(LogId::ORIGIN),
             last_time: None,
@@ -110,6 +122,7 @@ struct Walk<'a, D: Disk> {
     layout: &'a Layout,
     access: Access,
     record: &'a Record,
+    meanwhile: &'a Meanwhile<'a>,
     found: LogFound,
 }
 
@@ -238,7 +251,7 @@ impl<D: Disk> Walk<'_, D> {
         is_last: bool,
     ) -> Outcome<()> {
         let (file, path) = self.open(&segment.name)?;
-        let mut window = Window::new(&file, path)?;
+        let mut window = Window::new(&file, path, self.meanwhile)?;
         let mut scan = scan(&mut window, &head)?;
         let counting = match reaches {
             None => Some(scan.blocks.len()),
