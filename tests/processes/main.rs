@@ -6,6 +6,7 @@ mod damage;
 mod doors;
 mod exits;
 mod forming;
+mod histories;
 mod import;
 mod inspection;
 mod leader;

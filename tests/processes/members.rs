@@ -73,7 +73,7 @@ fn a_cluster_grows_from_three_to_five_while_clients_write() {
     cluster.node(other).kill();
     load.wait_for_writes(50);
     cluster.start_all();
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
     cluster.wait_until_all_have_caught_up();
 }
 
@@ -133,7 +133,7 @@ fn a_machine_that_was_lost_is_replaced_while_clients_write() {
     load.wait_for_writes(50);
     let now: Vec<Option<Member>> = seats(&cluster).iter().map(Seat::member).collect();
     assert!(now.contains(&Some(new)) && !now.contains(&Some(lost)), "{now:?}");
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
     cluster.wait_until_all_have_caught_up();
     // What was lost turns up again: it isn't let in any more.
     cluster.node(3).kill();
@@ -148,7 +148,8 @@ fn a_machine_that_was_lost_is_replaced_while_clients_write() {
 fn a_node_that_comes_back_elsewhere_is_found_again() {
     let mut cluster = Cluster::start(&Shape::default());
     cluster.wait_for_leader();
-    cluster.client().put_until_done("before", "1");
+    let load = Load::start(&cluster, 2);
+    load.wait_for_writes(50);
     cluster.node(2).kill();
     let (host, _) = cluster.address(2);
     let listener = TcpListener::bind((host, 0)).expect("a free port");
@@ -165,7 +166,8 @@ fn a_node_that_comes_back_elsewhere_is_found_again() {
     cluster.node(1).kill();
     wait_for("the two to have a leader", || cluster.status(3)?.leader);
     cluster.start_node(1);
-    cluster.client().put_until_done("after", "2");
+    load.wait_for_writes(50);
+    load.stop_and_check(&cluster);
 }
 
 #[test]
@@ -183,7 +185,7 @@ fn a_leader_that_is_taken_out_finishes_the_change_and_another_one_leads() {
     });
     load.wait_for_writes(50);
     assert_eq!(voters(&cluster), rest);
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
     // Whoever was taken out is told so, and is missed by nobody, though the file names it.
     assert_eq!(cluster.node(leader).wait(), 6);
     let health = raft_ctl(&cluster).arg("health").output().expect("raft-ctl starts");
@@ -207,7 +209,7 @@ fn all_members_are_replaced_by_others_in_one_change() {
     assert_eq!(cluster.node(1).wait(), 6, "it is told that it was removed");
     load.wait_for_writes(50);
     assert_eq!(voters(&cluster), [2, 3, 4]);
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
 }
 
 #[test]
@@ -223,13 +225,14 @@ fn a_change_goes_on_when_its_leader_is_killed() {
     change(&cluster, &["add", &place(&cluster, 4)]);
     assert_eq!(voters(&cluster), [1, 2, 3, 4]);
     load.wait_for_writes(50);
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
 }
 
 #[test]
 fn of_two_operators_one_is_told_that_the_members_have_changed() {
     let mut cluster = Cluster::start(&GROWING);
     cluster.wait_for_leader();
+    let load = Load::start(&cluster, 2);
     for id in [4, 5] {
         cluster.start_node_with(id, &["--join"]);
         identity(&cluster, id);
@@ -250,6 +253,7 @@ fn of_two_operators_one_is_told_that_the_members_have_changed() {
         change(&cluster, &["add", &place(&cluster, id)]);
     }
     assert_eq!(voters(&cluster), [1, 2, 3, 4, 5]);
+    load.stop_and_check(&cluster);
 }
 
 #[test]
@@ -300,6 +304,6 @@ fn a_node_without_a_disk_that_was_stopped_comes_back_as_a_new_member_by_itself()
         });
         load.wait_for_writes(50);
     }
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
     cluster.wait_until_all_have_caught_up();
 }
