@@ -1,6 +1,7 @@
 //! Real processes, seen from outside: started, killed, stopped, spoken to in wrong ways.
 
 mod bench;
+mod changing;
 mod command_line;
 mod damage;
 mod doors;

@@ -8,6 +8,7 @@ mod pretender;
 mod process;
 pub(crate) mod raw;
 mod recorder;
+mod tap;
 
 pub(crate) use client::Outcome;
 pub(crate) use cluster::{Cluster, Shape};
@@ -16,6 +17,7 @@ pub(crate) use load::Load;
 pub(crate) use pretender::Pretender;
 pub(crate) use process::Process;
 pub(crate) use recorder::Recorder;
+pub(crate) use tap::{Tap, Taps, Withheld};
 
 use std::process::Command;
 use std::thread;

@@ -93,7 +93,7 @@ impl<'a> Goal<'a> {
 
     pub(super) fn remove(&mut self, nodes: &[String]) -> Result<(), CliError> {
         for name in nodes {
-            let id = self.member(name)?;
+            let id = self.member(name).or_else(|error| self.leaver(name).ok_or(error))?;
             self.seats.retain(|seat| seat.id != id);
         }
         Ok(())
@@ -125,11 +125,10 @@ impl<'a> Goal<'a> {
             )));
         }
         if old.iter().any(|seat| seat.member() == Some(found.member)) {
-            return Err(CliError::new(
-                Code::BadMembers,
-                format!("node {id} at {} is the member itself, with its data", found.address),
-            )
-            .hint("there is nothing to replace; nothing was changed"));
+            // It may have taken the old one's place by this very command.
+            let address = &found.address;
+            self.notes.push(format!("node {id} at {address} is the member itself, with its data"));
+            return Ok(());
         }
         let votes = old.iter().any(|seat| seat.standing == Standing::Voter);
         let standing = if votes { Standing::Voter } else { Standing::Learner };
@@ -215,6 +214,18 @@ impl<'a> Goal<'a> {
         let config = self.context.config.as_ref();
         let listed = config.and_then(|config| config.node(name)).map(|node| node.id);
         listed.or_else(|| name.parse().ok().and_then(NodeId::new))
+    }
+
+    /// The node of this name that leaves by the change under way, or has left.
+    fn leaver(&mut self, name: &str) -> Option<NodeId> {
+        let id = self.known(name)?;
+        if self.before().iter().any(|seat| seat.id == id) {
+            return Some(id);
+        }
+        let removed = self.view.leader.configuration.removed();
+        removed.iter().find(|member| member.id == id)?;
+        self.notes.push(format!("node {id} was taken out before"));
+        Some(id)
     }
 
     /// The member of this name.
