@@ -20,3 +20,4 @@ mod restore;
 mod room;
 mod snapshots;
 mod supervisor;
+mod trouble;

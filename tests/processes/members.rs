@@ -9,10 +9,10 @@ use raft_node::model::{Member, Seat, Standing};
 
 use crate::bench::{Cluster, Load, Shape, raft_ctl, wait_for};
 
-const GROWING: Shape = Shape { nodes: 3, spares: 2, name: "test", cluster: "" };
+pub(crate) const GROWING: Shape = Shape { nodes: 3, spares: 2, name: "test", cluster: "" };
 
 /// Runs `raft-ctl members` with these words.
-fn members(cluster: &Cluster, words: &[&str]) -> Output {
+pub(crate) fn members(cluster: &Cluster, words: &[&str]) -> Output {
     let mut command = raft_ctl(cluster);
     command.args(["--timeout", "60s", "members"]).args(words);
     command.output().expect("raft-ctl starts")
@@ -20,36 +20,36 @@ fn members(cluster: &Cluster, words: &[&str]) -> Output {
 
 /// The same, which must be done.
 #[track_caller]
-fn change(cluster: &Cluster, words: &[&str]) -> String {
+pub(crate) fn change(cluster: &Cluster, words: &[&str]) -> String {
     let output = members(cluster, words);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{words:?}: {text}{}", errors(&output));
     text
 }
 
-fn errors(output: &Output) -> String {
+pub(crate) fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn place(cluster: &Cluster, id: u16) -> String {
+pub(crate) fn place(cluster: &Cluster, id: u16) -> String {
     let (host, port) = cluster.address(id);
     format!("{host}:{port}")
 }
 
 /// The seats of the leader's configuration.
-fn seats(cluster: &Cluster) -> Vec<Seat> {
+pub(crate) fn seats(cluster: &Cluster) -> Vec<Seat> {
     let leader = cluster.wait_for_leader();
     let status = wait_for("the leader to answer", || cluster.status(leader));
     status.configuration.seats().to_vec()
 }
 
-fn voters(cluster: &Cluster) -> Vec<u16> {
+pub(crate) fn voters(cluster: &Cluster) -> Vec<u16> {
     let voters = seats(cluster).into_iter().filter(|seat| seat.standing == Standing::Voter);
     voters.map(|seat| seat.id.number()).collect()
 }
 
 /// Who a node is, once it answers.
-fn identity(cluster: &Cluster, id: u16) -> Member {
+pub(crate) fn identity(cluster: &Cluster, id: u16) -> Member {
     wait_for("the node to answer", || cluster.status(id)).node
 }
 
@@ -281,6 +281,16 @@ fn a_dry_run_shows_what_would_be_and_changes_nothing() {
     let shown = change(&cluster, &["rm", "3", "--dry-run", "--json"]);
     let figures = r#""voters_before":3,"voters_after":2,"tolerated_before":1,"tolerated_after":0"#;
     assert!(shown.contains(figures), "{shown}");
+    let there = change(&cluster, &["rm", &place(&cluster, 3), "--dry-run", "--json"]);
+    assert_eq!(there, shown, "an address names a member as well as its number");
+    for (to, code, said) in [("2", 0, "node 2"), ("9", 2, "node 9 isn't a member")] {
+        let mut command = raft_ctl(&cluster);
+        let output = command.args(["transfer-leader", to, "--dry-run"]).output();
+        let output = output.expect("raft-ctl starts");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &errors(&output);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(text.contains(said), "{text}");
+    }
     assert_eq!(voters(&cluster), [1, 2, 3]);
 }
 

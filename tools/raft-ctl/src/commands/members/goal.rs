@@ -228,10 +228,11 @@ impl<'a> Goal<'a> {
         Some(id)
     }
 
-    /// The member of this name.
+    /// The member of this name, or at this address.
     fn member(&self, name: &str) -> Result<NodeId, CliError> {
         let known = self.known(name).filter(|id| self.seats.iter().any(|seat| seat.id == *id));
-        known.ok_or_else(|| {
+        let there = || self.seats.iter().find(|seat| seat.address == name).map(|seat| seat.id);
+        known.or_else(there).ok_or_else(|| {
             CliError::usage(format!("{name} isn't a member of the cluster"))
                 .hint(format!("its members are {}; nothing was changed", seats_text(&self.seats)))
         })
@@ -240,7 +241,7 @@ impl<'a> Goal<'a> {
 
 fn address(text: &str) -> Result<Address, CliError> {
     text.parse().map_err(|reason| {
-        CliError::usage(format!("{text}: there is no such node in the configuration, and {reason}"))
+        CliError::usage(format!("{text} is no node of the configuration; an address {reason}"))
             .hint("nothing was changed")
     })
 }
