@@ -1,11 +1,13 @@
 //! Real processes, seen from outside: started, killed, stopped, spoken to in wrong ways.
 
 mod bench;
+mod changing;
 mod command_line;
 mod damage;
 mod doors;
 mod exits;
 mod forming;
+mod histories;
 mod import;
 mod inspection;
 mod leader;
@@ -18,3 +20,4 @@ mod restore;
 mod room;
 mod snapshots;
 mod supervisor;
+mod trouble;
