@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Fault,
     /// Something more goes wrong.
     Trouble,
+    /// Whoever leads is to lead no more.
+    Upset,
     /// A process ends at a moment that was chosen.
     Kill { machine: usize, epoch: u64, death: Death },
     /// Something that went wrong is over.
