@@ -170,9 +170,13 @@ impl<O: Outside> Server<O> {
             Life::Forming(_) => true,
             Life::Serving(serving) => {
                 let (_, members) = serving.driver.raft().configuration();
+                let me = self.door.me().member;
+                // Who was just taken in knows the first members only: they may have left long ago,
+                // and not know of it.
+                let knows_itself = members.seat(me).is_some() || members.was_removed(me);
                 let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
                 let refusing = voters().filter(|seat| self.state.refusals.contains_key(&seat.id));
-                refusing.count() > voters().count() / 2
+                knows_itself && refusing.count() > voters().count() / 2
             }
             Life::Refounding { .. } | Life::Between => false,
         };
