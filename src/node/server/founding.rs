@@ -206,10 +206,15 @@ impl<O: Outside> Server<O> {
         }
     }
 
-    /// All nodes say hello anew, except on the connection `but`, which has an answer to send.
+    /// All nodes say hello anew, except on the connection `but`, which has an answer to send. Who
+    /// has refused a node without a cluster, or is just about to, has said nothing about a member.
     fn part_from_founders(&mut self, but: ConnectionId) {
+        self.state.refusals.clear();
+        let connections = self.state.connections.iter();
+        let called = connections.filter(|(_, one)| matches!(one.stage, Stage::Calling(_)));
+        let called: Vec<ConnectionId> = called.map(|(id, _)| *id).collect();
         let others: Vec<ConnectionId> = self.nodes().filter(|id| *id != but).collect();
-        for id in others {
+        for id in others.into_iter().chain(called) {
             let reason = "this node has become a member and says hello anew";
             self.close_at(Level::Debug, id, reason);
         }

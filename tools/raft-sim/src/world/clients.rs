@@ -10,7 +10,7 @@ use raft_node::client::{
 };
 use raft_node::config::Address;
 use raft_node::kv::{Answer, Expected, Operation, Query, Scan, SessionId};
-use raft_node::model::{LogTime, NodeId, StartNumber, Time};
+use raft_node::model::{LogTime, Member, NodeId, StartNumber, Time};
 use raft_node::wire::{Consistency, FillEnd, ReplyBody, Verdict};
 
 use super::journal;
@@ -99,7 +99,8 @@ impl Client {
             label: None,
             address: Address { host: format!("10.0.0.{number}"), port: 3111 },
         };
-        let endpoints: Vec<Endpoint> = (1..=scenario.nodes).map(endpoint).collect();
+        let machines = scenario.nodes + scenario.spares;
+        let endpoints: Vec<Endpoint> = (1..=machines).map(endpoint).collect();
         let timeout = Duration::from_millis(random.spread(500, 10_000));
         let options = Options { timeout, ..Options::new(endpoints.clone()) };
         // Who calls now and then still takes for the leader who was it long ago.
@@ -123,7 +124,7 @@ impl Client {
             think: scenario.think * slowness,
             hands_over: index == 0 && scenario.has(Fault::Stops),
             // Two of them: they get in each other's way.
-            operator: (index < 2 && scenario.has(Fault::Changes)).then(Operator::default),
+            operator: (index < 2 && scenario.has(Fault::Changes)).then(|| Operator::new(1)),
             random,
             look_at: Some(0),
             look: 0,
@@ -136,6 +137,20 @@ impl Client {
     /// The longest pause between two of its calls.
     pub(crate) const fn longest_pause(&self) -> Duration {
         Duration::from_nanos(2 * self.think)
+    }
+
+    /// It sees a node start.
+    pub(crate) fn sees(&mut self, member: Member, address: &str) {
+        if let Some(operator) = &mut self.operator {
+            operator.sees(member, address);
+        }
+    }
+
+    /// All is well from now on, but for what people have to mend.
+    pub(crate) const fn be_careful(&mut self) {
+        if let Some(operator) = &mut self.operator {
+            operator.be_careful();
+        }
     }
 
     /// Whether nothing is under way.
@@ -418,7 +433,8 @@ impl Client {
             let to = self.random.pick(&nodes).copied().filter(|_| self.random.permille(500));
             return (Ask::transfer(to), Purpose::Transfer);
         }
-        if let Some(operator) = self.operator.as_mut().filter(|_| self.random.permille(150)) {
+        let eagerness = self.operator.as_ref().map_or(0, Operator::eagerness);
+        if let Some(operator) = self.operator.as_mut().filter(|_| self.random.permille(eagerness)) {
             return (operator.draw(&mut self.random), Purpose::Members);
         }
         if self.uses_sessions && self.session.is_none() {

@@ -7,11 +7,13 @@
 
 use std::collections::BTreeMap;
 
+use raft_node::model::Configuration;
 use raft_node::wire::Party;
 
 use super::World;
+use super::doors::{Door, Told};
 use super::ear::Heard;
-use super::host::State;
+use super::host::{Host, State};
 use super::invariants::{Broken, Seen};
 use super::journal;
 use super::process::Death;
@@ -82,7 +84,7 @@ impl World {
         (host.id, host.state) = (id, State::Off);
         (host.is_copy, host.may_end) = (true, true);
         self.seen[spare] = Seen::default();
-        self.ledgers[spare] = Default::default();
+        self.ledgers.forget(spare);
         let mut network = self.network.borrow_mut();
         network.machines[spare].node = machine;
         if takes_address {
@@ -134,6 +136,9 @@ impl World {
 
     /// Looks at whom a node has let in during a turn.
     pub(super) fn check_doors(&mut self, machine: usize, heard: &[Heard]) -> Result<(), Broken> {
+        // What it was told in the same turn it may have heard before or after a hello: it counts
+        // as forgotten from the beginning, and as learned in the end.
+        self.learn(machine, heard, Door::forget_others);
         let mut greeted = None;
         for one in heard {
             match one {
@@ -147,13 +152,24 @@ impl World {
                 _ => {}
             }
         }
-        // What it was told in the same turn it may have heard later.
+        self.learn(machine, heard, Door::learn);
+        Ok(())
+    }
+
+    fn learn(
+        &mut self,
+        machine: usize,
+        heard: &[Heard],
+        learn: fn(&mut Door, &Told<'_>, Option<&Configuration>),
+    ) {
         for one in heard {
             if let Heard::Levels { term, commit, levels } = one {
-                self.hosts[machine].door.learn(*term, *commit, levels);
+                let Host { door, server, .. } = &mut self.hosts[machine];
+                let driver = server.as_ref().and_then(|server| server.driver());
+                let members = driver.map(|driver| driver.raft().configuration().1);
+                learn(door, &Told { term: *term, commit: *commit, levels }, members);
             }
         }
-        Ok(())
     }
 
     fn lets_in(&mut self, machine: usize, other: usize, party: &Party) -> Result<(), Broken> {

@@ -91,11 +91,7 @@ impl World {
             return;
         }
         self.crash(machine, Death::Killed);
-        let host = &mut self.hosts[machine];
-        host.disk.wipe();
-        host.may_end = true;
-        host.is_copy = false;
-        self.ledgers[machine].lose();
-        self.note(Some(machine), || "has lost its directory".to_owned());
+        self.empty(machine);
+        self.hosts[machine].may_end = true;
     }
 }

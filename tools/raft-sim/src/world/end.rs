@@ -72,6 +72,9 @@ impl World {
                 self.plan_turn(machine, self.now);
             }
         }
+        for client in &mut self.clients {
+            client.be_careful();
+        }
         self.queue.push(self.now + CHECK_UP, Event::CheckUp);
     }
 
@@ -102,7 +105,8 @@ impl World {
         match self.phase {
             Phase::Healed => {
                 self.has_led |= has_leader;
-                if has_leader && self.have_all_served() {
+                let is_mended = has_leader && !self.counts_on_the_lost();
+                if is_mended && self.have_all_served() {
                     self.note(None, || format!("serves again after {since:?}"));
                     self.phase = Phase::Quiet;
                     for client in &mut self.clients {
@@ -161,15 +165,18 @@ impl World {
     fn are_alike(&self) -> bool {
         let Some((leader, last)) = self.leader() else { return false };
         self.change_is_over(leader)
-            && (0..self.hosts.len()).filter(|machine| !self.hosts[*machine].is_gone()).all(
-                |machine| {
-                    let seen = &self.seen[machine];
-                    self.is_up(machine)
-                        && seen.last == last
-                        && seen.commit == last.index
-                        && seen.applied == last
-                },
-            )
+            && (0..self.hosts.len()).filter(|machine| self.is_needed(*machine)).all(|machine| {
+                let seen = &self.seen[machine];
+                self.is_up(machine)
+                    && seen.last == last
+                    && seen.commit == last.index
+                    && seen.applied == last
+            })
+    }
+
+    /// Whether a machine must have in the end what all have.
+    fn is_needed(&self, machine: usize) -> bool {
+        !self.hosts[machine].is_gone() && self.is_member(machine)
     }
 
     /// Whether no change of members is under way: one that has begun comes to its end.
@@ -186,7 +193,10 @@ impl World {
         self.phase = Phase::Over;
         let mut hashes = Vec::new();
         let mut contents = None;
-        for host in &self.hosts {
+        for (machine, host) in self.hosts.iter().enumerate() {
+            if !self.is_needed(machine) {
+                continue;
+            }
             let Some(driver) = host.server.as_ref().and_then(|server| server.driver()) else {
                 continue;
             };

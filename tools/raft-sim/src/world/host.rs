@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use raft_node::config::{self, Config, Overrides};
 use raft_node::model::NodeId;
-use raft_node::node::{Readiness, Report, Server, Store};
+use raft_node::node::{Begin, Readiness, Report, Server, Store};
 
 use super::clock::Clock;
 use super::disks::{DATA, HostDisk};
@@ -31,6 +31,10 @@ pub(crate) enum State {
 pub(crate) struct Host {
     pub(crate) id: NodeId,
     pub(crate) config: Config,
+    /// How its node begins when the directory is empty.
+    pub(crate) begin: Begin,
+    /// Whether its node was removed, and its directory will be thrown away.
+    pub(crate) is_thrown: bool,
     pub(crate) disk: HostDisk,
     pub(crate) clock: Rc<Cell<Clock>>,
     pub(crate) state: State,
@@ -74,9 +78,12 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new(scenario: &Scenario, machine: usize, disk: HostDisk) -> Host {
         let id = NodeId::new(machine as u16 + 1).expect("machines are counted from 0");
+        let waits = (scenario.nodes..scenario.nodes + scenario.spares).contains(&machine);
         Host {
             id,
-            config: configuration(scenario, machine),
+            config: configuration(scenario, machine, !waits),
+            begin: if waits { Begin::Join(None) } else { Begin::Together },
+            is_thrown: false,
             disk,
             clock: Rc::default(),
             state: State::Off,
@@ -102,6 +109,19 @@ impl Host {
             door: Door::default(),
             store: None,
         }
+    }
+
+    /// Its directory is empty, and it waits to be taken in.
+    pub(crate) fn begin_as_joiner(&mut self, scenario: &Scenario) {
+        self.config = configuration(scenario, self.number(), false);
+        self.begin = Begin::Join(None);
+        self.is_thrown = false;
+    }
+
+    /// Where its node is reached.
+    pub(crate) fn address(&self) -> String {
+        let node = self.config.node_by_id(self.id);
+        node.map(|node| node.address().to_string()).unwrap_or_default()
     }
 
     /// Which of the nodes it is, counted from 0.
@@ -131,13 +151,15 @@ impl Host {
     }
 }
 
-/// What stands in the nodes' raft.ini, with sizes that the file wouldn't allow.
-fn configuration(scenario: &Scenario, machine: usize) -> Config {
+/// What stands in a node's raft.ini, with sizes that the file wouldn't allow. The file of one that
+/// is to be taken in names all nodes that there are.
+fn configuration(scenario: &Scenario, machine: usize, founds: bool) -> Config {
+    let nodes = scenario.nodes + if founds { 0 } else { scenario.spares };
     let mut text = format!("[Cluster]\nName = simulated\nDataDirectory = {DATA}\n[Nodes]\n");
-    for number in 1..=scenario.nodes {
+    for number in 1..=nodes {
         text += &format!("Node{number} = N{number}\n");
     }
-    for number in 1..=scenario.nodes {
+    for number in 1..=nodes {
         text += &format!("[Node.N{number}]\nHost = 10.0.0.{number}\nPort = 3111\n");
     }
     let nothing: [(&str, &str); 0] = [];

@@ -54,6 +54,7 @@ const MARKERS: &[(&str, &str, &str)] = &[
     ("world", "copy told and refused", "stops as a copy that was told"),
     ("world", "a copy that can't be told", "lets in a copy that can't be told"),
     ("world", "the last write is gone", "begins without its last write"),
+    ("world", "comes back empty", "comes back empty"),
     ("world", "file lost", "has lost a file"),
     ("world", "end of a log lost", "has lost the end of its log behind a clean stop"),
     ("world", "start refused for a lost file", "refuses to start without a file"),

@@ -43,8 +43,8 @@ pub enum Fault {
     Clones,
     /// Processes that are asked to stop in good order, and hand-overs of leadership.
     Stops,
-    /// Changes of who votes. Then no disk loses what is durable: of the machines that vote at a
-    /// time any may be needed.
+    /// Changes of the members: others vote, nodes come and go. Then no disk loses what is durable:
+    /// of the machines that vote at a time any may be needed.
     Changes,
     /// A node that the others can't call, to the end: all that it hears comes by its own calls.
     Walls,
@@ -152,8 +152,10 @@ pub struct Choices {
 pub struct Scenario {
     /// The seed.
     pub seed: u64,
-    /// How many nodes.
+    /// How many nodes found the cluster.
     pub nodes: usize,
+    /// How many more wait to be taken in.
+    pub spares: usize,
     /// How many clients.
     pub clients: usize,
     /// How long faults happen.
@@ -221,10 +223,15 @@ impl Scenario {
         let segment_bytes = if is_short { 8 << 10 } else { segment_bytes };
         // Some write so much that who was away for a while is to be sent a snapshot.
         let writes_much = Random::stream(seed, "values").permille(250);
+        let spares = match faults.contains(&Fault::Changes) {
+            true => Random::stream(seed, "spares").between(0, 2) as usize,
+            false => 0,
+        };
         let most_value_bytes = if writes_much { segment_bytes / 4 } else { 2048 };
         Scenario {
             seed,
             nodes: choices.nodes.unwrap_or(nodes),
+            spares,
             clients: choices.clients.unwrap_or(random.between(2, 8) as usize),
             time: choices.time.unwrap_or(Duration::from_secs(seconds)),
             faults,
@@ -333,8 +340,13 @@ impl fmt::Display for Scenario {
         let names = if names.is_empty() { "none".to_owned() } else { names.join(" ") };
         write!(
             f,
-            "{} nodes, {} clients, {:?}, election timeout {:?}, segments of {} bytes, faults: {names}",
-            self.nodes, self.clients, self.time, self.election_timeout, self.segment_bytes
+            "{} nodes and {} that wait, {} clients, {:?}, election timeout {:?}, segments of {} bytes, faults: {names}",
+            self.nodes,
+            self.spares,
+            self.clients,
+            self.time,
+            self.election_timeout,
+            self.segment_bytes
         )
     }
 }
