@@ -43,8 +43,9 @@ pub(super) struct SegmentScan {
     pub(super) written_to: u64,
     /// The highest watermark of a good head behind `end`, the head at `end` included.
     pub(super) watermark: u64,
-    /// The entry before the first good head behind `end`.
+    /// The entry before the first good head behind `end`, and where that head stands.
     pub(super) resumes_behind: Option<LogId>,
+    pub(super) resumes_at: Option<u64>,
 }
 
 /// Why there is no whole block at a place.
@@ -113,8 +114,17 @@ pub(super) fn scan<F: DiskFile>(
     window: &mut Window<'_, F>,
     head: &SegmentHead,
 ) -> Result<SegmentScan, StorageError> {
+    scan_from(window, head, FIRST_BLOCK)
+}
+
+/// Reads the segment with this head from an offset on, where a block begins.
+pub(super) fn scan_from<F: DiskFile>(
+    window: &mut Window<'_, F>,
+    head: &SegmentHead,
+    from: u64,
+) -> Result<SegmentScan, StorageError> {
     let mut blocks = Vec::new();
-    let mut end = FIRST_BLOCK;
+    let mut end = from;
     let fault = loop {
         let at = head.aligned(end);
         let bytes = window.get(at, BLOCK_HEAD_BYTES)?;
@@ -127,7 +137,15 @@ pub(super) fn scan<F: DiskFile>(
             Err(fault) => break fault,
         }
     };
-    Ok(SegmentScan { blocks, end, fault, written_to: end, watermark: 0, resumes_behind: None })
+    Ok(SegmentScan {
+        blocks,
+        end,
+        fault,
+        written_to: end,
+        watermark: 0,
+        resumes_behind: None,
+        resumes_at: None,
+    })
 }
 
 /// Reads the entries of a block and verifies each.
@@ -238,6 +256,7 @@ pub(super) fn look_behind<F: DiskFile>(
                 scan.watermark = scan.watermark.max(block.watermark);
                 if at > head.aligned(scan.end) && scan.resumes_behind.is_none() {
                     scan.resumes_behind = Some(block.before);
+                    scan.resumes_at = Some(at);
                 }
             }
         }
