@@ -3,6 +3,7 @@
 mod bench;
 mod command_line;
 mod damage;
+mod disks;
 mod doors;
 mod exits;
 mod forming;
