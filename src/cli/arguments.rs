@@ -74,7 +74,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with = "form")]
     pub(crate) restore: Option<PathBuf>,
 
-    /// Refuse to start over a damaged log; so far, a node does so in any case
+    /// Refuse to start over a damaged log (65), even if the other nodes hold what is lost
     #[arg(long)]
     pub(crate) no_repair: bool,
 

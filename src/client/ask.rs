@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Channel, Failure, Reason};
 use crate::kv::{Command, MAX_COMMAND_BYTES, Query};
 use crate::model::{Configuration, Index, NodeId, SnapshotId};
-use crate::wire::{Consistency, ReplyBody, RequestBody};
+use crate::wire::{Consistency, LogQuestion, ReplyBody, RequestBody};
 
 /// What is asked: a command, a query, or something about the node itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,6 +36,7 @@ enum Kind {
         expected: Index,
         members: Configuration,
     },
+    Log(LogQuestion),
 }
 
 impl Ask {
@@ -106,6 +107,12 @@ impl Ask {
         Ask(Kind::ChangeMembers { expected, members })
     }
 
+    /// For entries of the node's log.
+    #[must_use]
+    pub fn log(question: LogQuestion) -> Ask {
+        Ask(Kind::Log(question))
+    }
+
     /// Whether any node can answer, not only the leader.
     #[must_use]
     pub fn is_for_any(&self) -> bool {
@@ -114,6 +121,7 @@ impl Ask {
             Kind::ChangeMembers { .. } => false,
             Kind::Question { consistency, .. } => *consistency == Consistency::Stale,
             Kind::Status | Kind::Ping | Kind::Snapshots | Kind::SnapshotPiece { .. } => true,
+            Kind::Log(_) => true,
         }
     }
 
@@ -122,7 +130,7 @@ impl Ask {
     pub fn is_repeatable(&self) -> bool {
         match &self.0 {
             Kind::Change { once, .. } => *once,
-            Kind::Question { .. } | Kind::Status | Kind::Ping => true,
+            Kind::Question { .. } | Kind::Status | Kind::Ping | Kind::Log(_) => true,
             // A snapshot more changes nothing but when the log is let go.
             Kind::TakeSnapshot | Kind::Snapshots | Kind::SnapshotPiece { .. } => true,
             // Done already, or refused because what was expected is no longer in force.
@@ -136,7 +144,7 @@ impl Ask {
     pub fn has_effect(&self) -> bool {
         match &self.0 {
             Kind::Change { .. } | Kind::Transfer(_) | Kind::ChangeMembers { .. } => true,
-            Kind::Question { .. } | Kind::Status | Kind::Ping => false,
+            Kind::Question { .. } | Kind::Status | Kind::Ping | Kind::Log(_) => false,
             Kind::TakeSnapshot | Kind::Snapshots | Kind::SnapshotPiece { .. } => false,
         }
     }
@@ -153,6 +161,7 @@ impl Ask {
                 | (Kind::TakeSnapshot | Kind::Snapshots, ReplyBody::Snapshots(_))
                 | (Kind::SnapshotPiece { .. }, ReplyBody::Piece(_))
                 | (Kind::ChangeMembers { .. }, ReplyBody::Members { .. })
+                | (Kind::Log(_), ReplyBody::Log(_))
         )
     }
 
@@ -175,6 +184,9 @@ impl Ask {
             Kind::ChangeMembers { expected, members } => {
                 let (expected, members) = (*expected, members.clone());
                 channel.request(id, timeout, RequestBody::ChangeMembers { expected, members });
+            }
+            Kind::Log(question) => {
+                channel.request(id, timeout, RequestBody::Log(question.clone()));
             }
         }
     }

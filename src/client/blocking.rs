@@ -15,7 +15,7 @@ use super::session::{Numbering, Session, ask_state};
 use super::{Done, Doubt, Endpoint, Failure, Options, Page, Reason, Seen, Sum, Swap, Value};
 use crate::kv::{Answer, Expected, Operation, Query, Scan, SessionState};
 use crate::model::{Configuration, Index, Malformed, NodeId, SnapshotId, StartNumber, Term, Time};
-use crate::wire::{KeptSnapshot, ReplyBody, StatusReply};
+use crate::wire::{KeptSnapshot, LogPart, LogQuestion, ReplyBody, StatusReply};
 
 /// A client of a cluster: blocking, one request at a time.
 ///
@@ -266,6 +266,14 @@ impl Client {
         match self.run(Ask::snapshot_piece(snapshot, offset))? {
             ReplyBody::Piece(bytes) if !bytes.is_empty() => Ok(bytes),
             ReplyBody::Piece(_) => Err(Failure::refused(Reason::Answer(UNEXPECTED), Vec::new())),
+            other => unreachable!("a call ends with the kind that was asked for, not {other:?}"),
+        }
+    }
+
+    /// Entries of the node's log, and how it stands.
+    pub fn log(&mut self, question: LogQuestion) -> Result<LogPart, Failure> {
+        match self.run(Ask::log(question))? {
+            ReplyBody::Log(part) => Ok(part),
             other => unreachable!("a call ends with the kind that was asked for, not {other:?}"),
         }
     }

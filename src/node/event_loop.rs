@@ -68,6 +68,11 @@ pub(super) fn signals() -> Result<Signals, Exit> {
     Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(refused)
 }
 
+/// Whether a signal has come that tells the process to stop, before there is a loop.
+pub(super) fn is_told_to_stop(signals: &mut Signals) -> bool {
+    signals.pending().any(|signal| matches!(signal, SIGTERM | SIGINT))
+}
+
 /// Puts together what the loop waits for and what the shell asks of the system.
 pub(super) fn parts(
     mut listener: TcpListener,

@@ -46,6 +46,12 @@ impl Journal {
         self.role = "follower";
     }
 
+    /// The node repairs its log before it takes part.
+    pub(crate) fn repairs(&mut self, term: Term) {
+        self.term = term;
+        self.role = "repairing";
+    }
+
     pub(crate) fn info(&self, event: &str, detail: &str) {
         info!(term = self.term.0, role = self.role, detail = detail; "{event}");
     }

@@ -16,6 +16,7 @@ mod links;
 mod opening;
 mod outbound;
 mod outside;
+mod repair;
 mod restoring;
 mod server;
 mod sockets;

@@ -138,17 +138,7 @@ fn open_into<D: Disk>(
     mut sink: fn() -> Box<dyn SnapshotSink>,
 ) -> Result<(Store, RecoveryReport), Exit> {
     let backup = restore.map(|path| Backup::open(&disk, path)).transpose()?;
-    let options = OpenOptions {
-        node: node.id,
-        incarnation: Incarnation(random.0.max(1)),
-        seed: random.1,
-        segment_bytes: config.storage.segment_size,
-        sync: match config.storage.sync {
-            SyncPolicy::Always => SyncMode::Always,
-            SyncPolicy::None => SyncMode::Rarely,
-        },
-        min_free_bytes: config.storage.min_free_space,
-    };
+    let options = options(config, node, random);
     let directory = config.data_directory(node);
     let opened = Directory::open(disk, &directory, options, &mut sink);
     let (store, report) = match opened.map_err(exit_of)? {
@@ -188,6 +178,21 @@ fn open_into<D: Disk>(
         check_end(&formed.machine, newest.id.last, newest.log_time).map_err(Exit::Corrupt)?;
     }
     Ok((store, report))
+}
+
+/// How the directory of `node` is opened.
+pub(super) fn options(config: &Config, node: &Node, random: (u128, u64)) -> OpenOptions {
+    OpenOptions {
+        node: node.id,
+        incarnation: Incarnation(random.0.max(1)),
+        seed: random.1,
+        segment_bytes: config.storage.segment_size,
+        sync: match config.storage.sync {
+            SyncPolicy::Always => SyncMode::Always,
+            SyncPolicy::None => SyncMode::Rarely,
+        },
+        min_free_bytes: config.storage.min_free_space,
+    }
 }
 
 /// What a start says that finds everything done.

@@ -4,10 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use signal_hook_mio::v1_0::Signals;
+
 use super::Exit;
 use super::event_loop::{self, EventLoop, Reload};
 use super::forming::Begin;
-use super::opening::{Opening, Store, open};
+use super::opening::{Opening, Store, open, options};
+use super::repair::Repairing;
 use super::server::Server;
 use super::sockets;
 use crate::config::{Config, Node, Overrides, StorageClass};
@@ -82,11 +85,11 @@ fn prepare(start: Start) -> Result<EventLoop, Exit> {
     let refused = |what| move |error| Exit::System { what, error };
     // Before the directory is read, which may take long: who is told to stop meanwhile does so
     // in good order as soon as it has started.
-    let signals = event_loop::signals()?;
+    let mut signals = event_loop::signals()?;
     if start.config.cluster.storage_class == StorageClass::File {
         end_on_bus_error().map_err(refused("to handle a signal"))?;
     }
-    let opening = open_directory(&start, &node)?;
+    let opening = open_or_repair(&start, &node, &mut signals)?;
     let (listener, listening) = sockets::listen(&node.listen_address())
         .map_err(|(address, error)| Exit::Listen { address, error })?;
     let (boot, cluster) = match &opening.store {
@@ -108,6 +111,37 @@ fn prepare(start: Start) -> Result<EventLoop, Exit> {
     server.journal.listening(listening);
     server.start(opening.store)?;
     Ok(EventLoop { parts, server })
+}
+
+/// How often a log is repaired in one start: one segment at a time.
+const MOST_REPAIRS: usize = 64;
+
+/// Opens the directory. A damaged log is repaired with the help of the other nodes, unless the
+/// command line forbids it.
+fn open_or_repair(start: &Start, node: &Node, signals: &mut Signals) -> Result<Opening, Exit> {
+    let mut repaired = Vec::new();
+    loop {
+        let refused = match open_directory(start, node) {
+            Ok(mut opening) => {
+                opening.recovery.append(&mut repaired);
+                return Ok(opening);
+            }
+            Err(Exit::Corrupt(refused)) => refused,
+            Err(other) => return Err(other),
+        };
+        let is_kept = start.config.cluster.storage_class == StorageClass::File;
+        if start.no_repair || !is_kept || repaired.len() == MOST_REPAIRS {
+            return Err(Exit::Corrupt(refused));
+        }
+        let repairing = Repairing {
+            config: &start.config,
+            node,
+            directory: start.config.data_directory(node),
+            options: options(&start.config, node, (rand::random(), rand::random())),
+            is_told_to_stop: &mut || event_loop::is_told_to_stop(signals),
+        };
+        repaired.push(repairing.repair(&refused)?);
+    }
 }
 
 fn open_directory(start: &Start, node: &Node) -> Result<Opening, Exit> {

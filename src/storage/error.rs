@@ -224,9 +224,22 @@ impl std::fmt::Display for Corruption {
         write!(
             f,
             ". This was durable once, so it is damage and not the end that a crash leaves. Nothing \
-             was changed. See it with `raft-ctl {look}`; then put the \
-             directory back from a copy, or take this node out of the cluster and let it come in \
-             anew"
+             was changed. See it with `raft-ctl {look}`; "
+        )?;
+        // What a node has promised nobody else can know.
+        if self.file.starts_with("log") || self.file.starts_with("snapshots") {
+            write!(
+                f,
+                "started beside the others, without --no-repair, the node repairs itself out of \
+                 what they hold. Else "
+            )?;
+        } else {
+            write!(f, "then ")?;
+        }
+        write!(
+            f,
+            "put the directory back from a copy, or take this node out of the cluster and let it \
+             come in anew"
         )
     }
 }

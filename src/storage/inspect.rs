@@ -192,7 +192,12 @@ impl<D: Disk> Inspection<D> {
             // What stands behind the last whole block of a live log is a write under way.
             findings.extend(log.torn.clone().map(Finding::Torn));
         }
-        findings.extend(log.damage.clone().map(Finding::Damage));
+        for name in &log.kept {
+            let text = format!("log/{name} is a damaged segment that was kept; it doesn't count");
+            findings.push(Finding::Note(text));
+        }
+        let damage = self.all_damage(&log, &self.record()?)?;
+        findings.extend(damage.into_iter().map(Finding::Damage));
         let verdict = findings.iter().map(Finding::verdict).max().unwrap_or(Verdict::Ok);
         let segments = log.segments.iter().map(summary).collect();
         Ok(Verification { verdict, entries: range_of(&log), segments, findings })
@@ -276,7 +281,12 @@ impl<D: Disk> Inspection<D> {
 
     fn read_log(&self) -> Result<LogFound, StorageError> {
         // The hard state first: what it says of the log was so when it was written.
-        let record = match hard_state::read(&self.disk, &self.layout, self.access()) {
+        let record = self.record()?;
+        read_log(&self.disk, &self.layout, self.access(), &record)
+    }
+
+    fn record(&self) -> Result<Record, StorageError> {
+        Ok(match hard_state::read(&self.disk, &self.layout, self.access()) {
             Ok(RecordFound { record, .. }) => record,
             // Without it nothing is known of terms and of the floor, but the log can be read.
             Err(StorageError::Corrupt(_)) => {
@@ -285,8 +295,7 @@ impl<D: Disk> Inspection<D> {
                 record
             }
             Err(error) => return Err(error),
-        };
-        read_log(&self.disk, &self.layout, self.access(), &record)
+        })
     }
 }
 

@@ -21,8 +21,8 @@ pub(super) const UNFINISHED: &str = ".tmp";
 /// What ends the name of a segment.
 const SEGMENT: &str = ".seg";
 
-/// What ends the name of a snapshot that counts, of one that is being received, and of one that
-/// was found damaged.
+/// What ends the name of a snapshot that counts, of one that is being received, and of a snapshot
+/// or a segment that was found damaged.
 pub(super) const SNAPSHOT: &str = ".snap";
 pub(super) const RECEIVED: &str = ".part";
 pub(super) const BAD: &str = ".bad";
@@ -78,6 +78,15 @@ impl Layout {
     /// What `path` is called seen from the root.
     pub(super) fn below_root(&self, path: &Path) -> PathBuf {
         path.strip_prefix(&self.root).unwrap_or(path).to_owned()
+    }
+
+    /// What a damaged segment is kept as; the number tells it from earlier ones of that name.
+    pub(super) fn kept_segment(name: &str, number: u32) -> String {
+        let stem = name.strip_suffix(SEGMENT).unwrap_or(name);
+        match number {
+            1 => format!("{stem}{BAD}"),
+            _ => format!("{stem}-{number}{BAD}"),
+        }
     }
 
     /// The unfinished file that becomes `path`.

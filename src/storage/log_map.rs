@@ -84,7 +84,7 @@ pub(super) struct LogMap {
 
 impl LogMap {
     /// An empty log behind `base`.
-    pub(super) fn new(base: LogId) -> LogMap {
+    pub(super) const fn new(base: LogId) -> LogMap {
         LogMap {
             base,
             last: base,
@@ -118,6 +118,14 @@ impl LogMap {
     /// Whether the log holds this entry, or begins behind it.
     pub(super) fn holds(&self, id: LogId) -> bool {
         id == self.base || self.term_at(id.index) == Some(id.term)
+    }
+
+    /// The entry at `index`, if the log holds it.
+    pub(super) fn id_at(&self, index: Index) -> Option<LogId> {
+        match index == self.base.index {
+            true => Some(self.base),
+            false => self.term_at(index).map(|term| LogId { term, index }),
+        }
     }
 
     fn term_at(&self, index: Index) -> Option<Term> {

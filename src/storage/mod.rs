@@ -9,6 +9,7 @@
 //! - [`LogWriter`] and [`FileWorker`] do what the log thread and the file thread are asked.
 //! - [`SnapshotSource`] and [`SnapshotSink`] are what the state machine gives and takes.
 //! - [`Directory::begin_epoch`] begins a new epoch where a majority is lost for good.
+//! - [`Repair`] makes a damaged log good out of what other nodes hold.
 //! - [`Inspection`] looks at a directory without changing it.
 
 mod block;
@@ -20,6 +21,7 @@ mod file_worker;
 mod hard_state;
 mod identity;
 mod inspect;
+mod inspect_damage;
 mod inspect_snapshots;
 mod layout;
 mod log_map;
@@ -31,6 +33,7 @@ mod page;
 mod reader;
 mod real;
 mod recover;
+mod repair;
 mod scan;
 mod segment;
 mod shared;
@@ -58,6 +61,7 @@ pub use log_writer::LogWriter;
 pub use mapping::end_on_bus_error;
 pub use memory::MemoryDisk;
 pub use real::RealDisk;
+pub use repair::{Anew, Attempt, HeldLog, Holder, Lack, Lost, Repair, Repaired};
 pub use snapshot::{
     Refusal, SnapshotFault, SnapshotFile, SnapshotHead, SnapshotSink, SnapshotSource,
 };

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use crate::model::{Configuration, FoundingEntry, Index, LogId, LogTime};
 
 use super::hard_state::Record;
-use super::layout::{Layout, UNFINISHED, parse_segment_name};
+use super::layout::{BAD, Layout, UNFINISHED, parse_segment_name};
 use super::log_map::LogMap;
 use super::page::{PAGE_BYTES, PageFault};
-use super::scan::{BlockFound, Fault, Meanwhile, SegmentScan, Window, look_behind, scan};
+use super::scan::{BlockFound, Fault, Meanwhile, NOTHING, SegmentScan, Window, look_behind, scan};
 use super::segment::SegmentHead;
 use super::{Access, Corruption, Disk, DiskFile, StorageError, TornTail};
 
@@ -34,7 +34,42 @@ pub(super) struct LogFound {
     pub(super) strange: Vec<String>,
     pub(super) torn: Option<TornTail>,
     pub(super) damage: Option<Corruption>,
+    /// The segment that has the damage, where that is the work of a disk: then nothing speaks
+    /// against making it anew.
+    pub(super) hole: Option<Hole>,
+    /// Damaged segments that a repair has kept.
+    pub(super) kept: Vec<String>,
     pub(super) bytes_read: u64,
+}
+
+/// The segment that is damaged or missing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Hole {
+    pub(super) ordinal: u64,
+    /// The file's name, if it is there.
+    pub(super) name: Option<String>,
+    /// Its head, if that is good.
+    pub(super) head: Option<SegmentHead>,
+}
+
+impl LogFound {
+    const fn nothing() -> LogFound {
+        LogFound {
+            map: LogMap::new(LogId::ORIGIN),
+            last_time: None,
+            configurations: Vec::new(),
+            founding: None,
+            segments: Vec::new(),
+            void: Vec::new(),
+            unfinished: Vec::new(),
+            strange: Vec::new(),
+            torn: None,
+            damage: None,
+            hole: None,
+            kept: Vec::new(),
+            bytes_read: 0,
+        }
+    }
 }
 
 /// One segment that was read.
@@ -54,11 +89,11 @@ pub(super) struct SegmentRead {
 
 /// A segment's name and head.
 #[derive(Debug)]
-struct Headed {
-    name: String,
-    ordinal: u64,
-    first: Index,
-    head: Result<SegmentHead, PageFault>,
+pub(super) struct Headed {
+    pub(super) name: String,
+    pub(super) ordinal: u64,
+    pub(super) first: Index,
+    pub(super) head: Result<SegmentHead, PageFault>,
 }
 
 /// Reads the log of the directory whose hard state is `record`.
@@ -68,7 +103,7 @@ pub(super) fn read_log<D: Disk>(
     access: Access,
     record: &Record,
 ) -> Result<LogFound, StorageError> {
-    read_log_while(disk, layout, access, record, &|| Ok(()))
+    read_log_while(disk, layout, access, record, NOTHING)
 }
 
 /// The same, doing something else in between: once for each read of a MiB or less.
@@ -79,34 +114,41 @@ pub(super) fn read_log_while<D: Disk>(
     record: &Record,
     meanwhile: &Meanwhile<'_>,
 ) -> Result<LogFound, StorageError> {
-    let mut walk = Walk {
-        disk,
-        layout,
-        access,
-        record,
-        meanwhile,
-        found: LogFound {
-            map: LogMap::new(LogId::ORIGIN),
-            last_time: None,
-            configurations: Vec::new(),
-            founding: None,
-            segments: Vec::new(),
-            void: Vec::new(),
-            unfinished: Vec::new(),
-            strange: Vec::new(),
-            torn: None,
-            damage: None,
-            bytes_read: 0,
-        },
-    };
+    let found = LogFound::nothing();
+    let mut walk = Walk { disk, layout, access, record, meanwhile, found };
     let mut segments = walk.heads()?;
     let begin =
         segments.iter().rposition(|segment| segment.head.is_ok_and(|head| head.reset)).unwrap_or(0);
     walk.found.void = segments.drain(..begin).map(|segment| segment.name).collect();
-    if let Err(damage) = walk.segments(&segments)? {
-        walk.found.damage = Some(damage);
+    match walk.segments(&segments)? {
+        Ok(()) => walk.found.hole = None,
+        Err(damage) => walk.found.damage = Some(damage),
     }
     Ok(walk.found)
+}
+
+/// The segments of a directory, in the order of their ordinals, each with its head.
+pub(super) fn read_heads<D: Disk>(
+    disk: &D,
+    layout: &Layout,
+    access: Access,
+    record: &Record,
+) -> Result<Vec<Headed>, StorageError> {
+    let (meanwhile, found) = (NOTHING, LogFound::nothing());
+    Walk { disk, layout, access, record, meanwhile, found }.heads()
+}
+
+impl Hole {
+    const fn missing(ordinal: u64) -> Hole {
+        Hole { ordinal, name: None, head: None }
+    }
+}
+
+impl Headed {
+    fn hole(&self) -> Option<Hole> {
+        let (ordinal, name, head) = (self.ordinal, Some(self.name.clone()), self.head.ok());
+        Some(Hole { ordinal, name, head })
+    }
 }
 
 /// Whether a segment is of the same cluster as the one before it. Its epoch may be a later one.
@@ -145,6 +187,8 @@ impl<D: Disk> Walk<'_, D> {
                 segments.push(Headed { name, ordinal, first, head });
             } else if name.ends_with(UNFINISHED) {
                 self.found.unfinished.push(name);
+            } else if name.ends_with(BAD) {
+                self.found.kept.push(name);
             } else {
                 self.found.strange.push(name);
             }
@@ -184,6 +228,7 @@ impl<D: Disk> Walk<'_, D> {
         let floor = self.record.floor;
         let Some(last) = segments.last() else {
             if floor.ordinal > 0 || self.record.identity.cluster.is_some() {
+                self.found.hole = Some(Hole::missing(floor.ordinal));
                 return Ok(Err(self.missing(floor.ordinal, None)));
             }
             return Ok(Ok(()));
@@ -192,7 +237,11 @@ impl<D: Disk> Walk<'_, D> {
             let next = segments.get(at + 1);
             let head = match self.check_head(segment, at == 0) {
                 Ok(head) => head,
-                Err(damage) => return Ok(Err(damage)),
+                Err(damage) => {
+                    // One that is whole and not of this log is no work of the disk.
+                    self.found.hole = segment.hole().filter(|hole| hole.head.is_none());
+                    return Ok(Err(damage));
+                }
             };
             let next_head = next.and_then(|next| next.head.ok());
             let skipped = next.filter(|next| next.ordinal != segment.ordinal + 1);
@@ -203,10 +252,12 @@ impl<D: Disk> Walk<'_, D> {
             }
             if skipped.is_some() {
                 let until = next_head.map(|head| head.before.index);
+                self.found.hole = Some(Hole::missing(segment.ordinal + 1));
                 return Ok(Err(self.missing(segment.ordinal + 1, until)));
             }
         }
         if floor.ordinal > last.ordinal {
+            self.found.hole = Some(Hole::missing(last.ordinal + 1));
             return Ok(Err(self.missing(last.ordinal + 1, None)));
         }
         Ok(Ok(()))
@@ -251,7 +302,7 @@ impl<D: Disk> Walk<'_, D> {
         is_last: bool,
     ) -> Outcome<()> {
         let (file, path) = self.open(&segment.name)?;
-        let mut window = Window::new(&file, path, self.meanwhile)?;
+        let mut window = Window::new(&file, path)?.with(self.meanwhile);
         let mut scan = scan(&mut window, &head)?;
         let counting = match reaches {
             None => Some(scan.blocks.len()),
@@ -264,9 +315,11 @@ impl<D: Disk> Walk<'_, D> {
         let blocks: Vec<BlockFound> =
             scan.blocks.drain(..counting.unwrap_or(scan.blocks.len())).collect();
         let file_bytes = window.length();
+        self.found.hole = None;
         if let Err(damage) = self.apply(segment, head, file_bytes, blocks) {
             return Ok(Err(damage));
         }
+        self.found.hole = segment.hole();
         if counting.is_none() {
             let last = reaches.map(|id| id.index);
             return Ok(Err(self.damage_behind(segment, &head, &scan, last)));

@@ -43,8 +43,9 @@ pub(super) struct SegmentScan {
     pub(super) written_to: u64,
     /// The highest watermark of a good head behind `end`, the head at `end` included.
     pub(super) watermark: u64,
-    /// The entry before the first good head behind `end`.
+    /// The entry before the first good head behind `end`, and where that head stands.
     pub(super) resumes_behind: Option<LogId>,
+    pub(super) resumes_at: Option<u64>,
 }
 
 /// Why there is no whole block at a place.
@@ -68,6 +69,9 @@ pub(super) enum Fault {
 /// What is done in between while a log is read.
 pub(super) type Meanwhile<'a> = dyn Fn() -> Result<(), StorageError> + 'a;
 
+/// Nothing else is done in between.
+pub(super) const NOTHING: &Meanwhile<'static> = &|| Ok(());
+
 /// A file that is read forward, in large steps.
 pub(super) struct Window<'a, F: DiskFile> {
     file: &'a F,
@@ -81,13 +85,15 @@ pub(super) struct Window<'a, F: DiskFile> {
 }
 
 impl<'a, F: DiskFile> Window<'a, F> {
-    pub(super) fn new(
-        file: &'a F,
-        path: PathBuf,
-        meanwhile: &'a Meanwhile<'a>,
-    ) -> Result<Window<'a, F>, StorageError> {
+    pub(super) fn new(file: &'a F, path: PathBuf) -> Result<Window<'a, F>, StorageError> {
         let length = file.length().map_err(StorageError::disk("look at", &path))?;
-        Ok(Window { file, path, meanwhile, length, start: 0, bytes: Vec::new(), read: 0 })
+        let (meanwhile, bytes) = (NOTHING, Vec::new());
+        Ok(Window { file, path, meanwhile, length, start: 0, bytes, read: 0 })
+    }
+
+    /// The same; `meanwhile` is done behind each read.
+    pub(super) fn with(self, meanwhile: &'a Meanwhile<'a>) -> Window<'a, F> {
+        Window { meanwhile, ..self }
     }
 
     pub(super) fn length(&self) -> u64 {
@@ -121,8 +127,17 @@ pub(super) fn scan<F: DiskFile>(
     window: &mut Window<'_, F>,
     head: &SegmentHead,
 ) -> Result<SegmentScan, StorageError> {
+    scan_from(window, head, FIRST_BLOCK)
+}
+
+/// Reads the segment with this head from an offset on, where a block begins.
+pub(super) fn scan_from<F: DiskFile>(
+    window: &mut Window<'_, F>,
+    head: &SegmentHead,
+    from: u64,
+) -> Result<SegmentScan, StorageError> {
     let mut blocks = Vec::new();
-    let mut end = FIRST_BLOCK;
+    let mut end = from;
     let fault = loop {
         let at = head.aligned(end);
         let bytes = window.get(at, BLOCK_HEAD_BYTES)?;
@@ -135,7 +150,15 @@ pub(super) fn scan<F: DiskFile>(
             Err(fault) => break fault,
         }
     };
-    Ok(SegmentScan { blocks, end, fault, written_to: end, watermark: 0, resumes_behind: None })
+    Ok(SegmentScan {
+        blocks,
+        end,
+        fault,
+        written_to: end,
+        watermark: 0,
+        resumes_behind: None,
+        resumes_at: None,
+    })
 }
 
 /// Reads the entries of a block and verifies each.
@@ -246,6 +269,7 @@ pub(super) fn look_behind<F: DiskFile>(
                 scan.watermark = scan.watermark.max(block.watermark);
                 if at > head.aligned(scan.end) && scan.resumes_behind.is_none() {
                     scan.resumes_behind = Some(block.before);
+                    scan.resumes_at = Some(at);
                 }
             }
         }

@@ -289,7 +289,11 @@ fn find_restored<D: Disk>(
 }
 
 /// The log must reach back to where the state begins that lies elsewhere.
-fn check_reach(layout: &Layout, chosen: &Chosen, log: &LogFound) -> Result<(), StorageError> {
+pub(super) fn check_reach(
+    layout: &Layout,
+    chosen: &Chosen,
+    log: &LogFound,
+) -> Result<(), StorageError> {
     let base = log.map.base();
     let Some(first) = log.segments.first() else { return Ok(()) };
     let damage = |what: String, last| {

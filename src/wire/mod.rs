@@ -17,6 +17,7 @@ mod founding;
 mod frame;
 mod greeting;
 mod hello;
+mod log_part;
 mod peer;
 mod piece;
 mod reader;
@@ -38,6 +39,7 @@ pub use hello::{
     ANSWER_MAGIC, Addressed, Authentication, HELLO_MAGIC, Hello, HelloAnswer, MAX_HELLO_BYTES,
     Party, Purpose, Verdict, VersionRange,
 };
+pub use log_part::{LogPart, LogQuestion, MAX_PLACES};
 pub use peer::encode_message;
 pub use reader::{FillEnd, Filled, FrameReader};
 pub use reply::{

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::log_part::{self, LogPart};
 use super::{Frame, Kind, OpenFrame, RefusalCode, StatusReply, fields, piece, status};
 use crate::model::{ByteReader, Index, LogId, LogTime, Malformed, NodeId, SnapshotId, Term};
 
@@ -17,6 +18,7 @@ const PONG: u8 = 7;
 const SNAPSHOTS: u8 = 8;
 const PIECE: u8 = 9;
 const MEMBERS: u8 = 10;
+const LOG: u8 = 11;
 
 /// The most snapshots that a node tells of.
 const MAX_SNAPSHOTS: u32 = 64;
@@ -87,6 +89,8 @@ pub enum ReplyBody {
         /// Where it stands.
         index: Index,
     },
+    /// Entries of the node's log.
+    Log(LogPart),
 }
 
 /// A snapshot, durable and verified.
@@ -159,6 +163,11 @@ impl Reply {
             ReplyBody::Members { index } => {
                 let frame = begin(id, MEMBERS, out);
                 out.put_u64_le(index.0);
+                frame.seal(out);
+            }
+            ReplyBody::Log(part) => {
+                let frame = begin(id, LOG, out);
+                log_part::put_part(part, out);
                 frame.seal(out);
             }
         }
@@ -283,6 +292,7 @@ pub(super) fn decode(frame: &Frame) -> Result<Reply, Malformed> {
         SNAPSHOTS => ReplyBody::Snapshots(read_snapshots(&mut reader)?),
         PIECE => ReplyBody::Piece(frame.rest(&mut reader)),
         MEMBERS => ReplyBody::Members { index: fields::index(&mut reader, "configuration index")? },
+        LOG => ReplyBody::Log(log_part::read_part(frame, &mut reader)?),
         other => return Err(reader.invalid("outcome", 1, u64::from(other))),
     };
     reader.finish()?;

@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::log_part::{self, LogQuestion};
 use super::{Frame, Kind, OpenFrame, fields, piece};
 use crate::model::{ByteReader, Configuration, Index, Malformed, NodeId, SnapshotId};
 
@@ -14,6 +15,7 @@ const TAKE_SNAPSHOT: u8 = 6;
 const SNAPSHOTS: u8 = 7;
 const SNAPSHOT_PIECE: u8 = 8;
 const CHANGE_MEMBERS: u8 = 9;
+const LOG: u8 = 10;
 
 /// A request of a client. Many may be under way on one connection; replies come as they are
 /// ready.
@@ -65,6 +67,8 @@ pub enum RequestBody {
         /// The members to be: each seat a voter's or a learner's.
         members: Configuration,
     },
+    /// Entries of this node's log, for one that has lost them.
+    Log(LogQuestion),
 }
 
 /// How new the answer to a read must be.
@@ -123,6 +127,11 @@ impl Request {
                 let frame = begin(id, timeout_ms, CHANGE_MEMBERS, out);
                 out.put_u64_le(expected.0);
                 members.encode(out);
+                frame.seal(out);
+            }
+            RequestBody::Log(question) => {
+                let frame = begin(id, timeout_ms, LOG, out);
+                log_part::put_question(question, out);
                 frame.seal(out);
             }
         }
@@ -191,6 +200,7 @@ pub(super) fn decode(frame: &Frame) -> Result<Request, Malformed> {
             expected: fields::index(&mut reader, "expected index")?,
             members: Configuration::decode(&mut reader)?,
         },
+        LOG => RequestBody::Log(log_part::read_question(&mut reader)?),
         other => return Err(reader.invalid("operation", 1, u64::from(other))),
     };
     reader.finish()?;

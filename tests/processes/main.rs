@@ -4,6 +4,7 @@ mod bench;
 mod changing;
 mod command_line;
 mod damage;
+mod disks;
 mod doors;
 mod exits;
 mod forming;

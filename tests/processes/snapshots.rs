@@ -205,7 +205,7 @@ fn a_damaged_snapshot_is_never_served_an_older_one_does_where_the_log_goes_on_fr
     flip(older);
     let damaged = fs::read(newest).expect("it can be read");
 
-    cluster.start_node(2);
+    cluster.start_node_with(2, &["--no-repair"]);
     assert_eq!(cluster.node(2).wait(), 65);
     let output = cluster.node(2).output();
     let verify = format!("`raft-ctl snapshot verify {}`", newest.display());

@@ -336,7 +336,7 @@ fn answers_of_every_kind_are_read() {
         RequestBody::ChangeMembers { expected, .. } => {
             Reaction::Reply(ReplyBody::Members { index: expected.next() })
         }
-        RequestBody::Status => Reaction::Silence,
+        RequestBody::Status | RequestBody::Log(_) => Reaction::Silence,
     });
     let mut client = client(&[&node], Duration::from_secs(5));
     let members = Configuration::default();

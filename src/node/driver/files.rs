@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::ClientId;
-use crate::model::{Index, MAX_PIECE_BYTES, Member, SnapshotId, Time};
+use crate::model::{Index, LogId, MAX_PIECE_BYTES, Member, SnapshotId, Time};
 use crate::storage::{FileWork, SnapshotHead, SnapshotSink, SnapshotSource};
 
 /// How much of a snapshot is written or loaded in one step.
@@ -31,6 +31,17 @@ pub(crate) enum Reader {
         peer: Member,
         /// The core's number of the request.
         ticket: u64,
+    },
+    /// For another node that has lost them.
+    Borrower {
+        /// Who.
+        client: ClientId,
+        /// The client's number of the request.
+        request: u64,
+        /// They follow this entry.
+        behind: LogId,
+        /// Only if the log holds this entry.
+        until: Option<LogId>,
     },
 }
 
@@ -167,6 +178,7 @@ impl Files {
                 self.forget(peer);
                 self.for_peers.push_back(work);
             }
+            Reader::Borrower { .. } => self.for_peers.push_back(work),
         }
     }
 
@@ -187,6 +199,11 @@ impl Files {
     /// How many pieces are to be read.
     pub(crate) fn pieces_waiting(&self) -> usize {
         self.pieces.len()
+    }
+
+    /// How much is to be read of the log, for peers and others.
+    pub(crate) fn reads_waiting(&self) -> usize {
+        self.for_peers.len()
     }
 
     /// A piece of a snapshot is to be stored.

@@ -14,6 +14,7 @@ mod carrying;
 mod clients;
 mod files;
 mod gathering;
+mod lending;
 mod log;
 mod members;
 mod peers;

@@ -58,6 +58,7 @@ impl Driver {
                 let waiter = Waiter { client, request: id, deadline };
                 self.change_members(waiter, expected, members.seats().to_vec());
             }
+            RequestBody::Log(question) => self.read_log_for(client, id, &question),
             RequestBody::SnapshotPiece { snapshot, offset } => {
                 self.read_piece_for(client, id, snapshot, offset);
             }

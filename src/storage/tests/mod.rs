@@ -9,6 +9,7 @@ mod images;
 mod inspection;
 mod losable;
 mod real_disk;
+mod repair;
 mod reset;
 mod restore;
 mod rows;

@@ -21,8 +21,15 @@ fn every_cut_of_the_stream_waits_for_the_rest_and_is_an_error_at_the_end() {
 }
 
 /// The frames whose last field may have any length.
-const OPEN_ENDED: [&str; 6] =
-    ["piece", "request write", "request read", "reply done", "reply answer", "reply piece"];
+const OPEN_ENDED: [&str; 7] = [
+    "piece",
+    "request write",
+    "request read",
+    "reply done",
+    "reply answer",
+    "reply piece",
+    "reply log",
+];
 
 #[test]
 fn every_message_cut_inside_a_sound_frame_is_refused() {

@@ -162,6 +162,10 @@ fn message() -> impl Strategy<Value = (Term, Body)> {
     })
 }
 
+fn id() -> impl Strategy<Value = LogId> {
+    (counter(), counter()).prop_map(|(term, index)| log_id(term, index))
+}
+
 fn request() -> impl Strategy<Value = Request> {
     let consistency = prop::sample::select(
         &[Consistency::Linearizable, Consistency::Lease, Consistency::Stale][..],
@@ -175,6 +179,8 @@ fn request() -> impl Strategy<Value = Request> {
         Just(RequestBody::Ping),
         Just(RequestBody::TakeSnapshot),
         Just(RequestBody::Snapshots),
+        (prop::collection::vec(id(), 0..=128), prop::option::of(id()))
+            .prop_map(|(behind, until)| RequestBody::Log(LogQuestion { behind, until })),
         index().prop_map(|expected| RequestBody::ChangeMembers {
             expected,
             members: super::samples::members()
@@ -220,6 +226,16 @@ fn reply() -> impl Strategy<Value = Reply> {
         (node(), counter())
             .prop_map(|(leader, term)| ReplyBody::Transferred { leader, term: Term(term) }),
         Just(ReplyBody::Pong),
+        (counter(), any::<bool>(), id(), id(), prop::option::of(id()), opaque()).prop_map(
+            |(term, leads, base, last, behind, entries)| ReplyBody::Log(LogPart {
+                term: Term(term),
+                leads,
+                base,
+                last,
+                behind,
+                entries
+            })
+        ),
         index().prop_map(|index| ReplyBody::Members { index }),
         prop::collection::vec(kept_snapshot(), 0..=64).prop_map(ReplyBody::Snapshots),
         opaque().prop_map(ReplyBody::Piece),

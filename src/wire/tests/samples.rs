@@ -190,6 +190,13 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
             "request change_members",
             request(RequestBody::ChangeMembers { expected: Index(812), members: members() }),
         ),
+        (
+            "request log",
+            request(RequestBody::Log(LogQuestion {
+                behind: vec![log_id(7, 805), log_id(6, 700)],
+                until: Some(log_id(7, 811)),
+            })),
+        ),
     ]
 }
 
@@ -239,6 +246,17 @@ pub(super) fn replies() -> Vec<(&'static str, Reply)> {
         ),
         ("reply piece", reply(ReplyBody::Piece(Bytes::from_static(b"state")))),
         ("reply members", reply(ReplyBody::Members { index: Index(813) })),
+        (
+            "reply log",
+            reply(ReplyBody::Log(LogPart {
+                term: Term(7),
+                leads: true,
+                base: log_id(6, 700),
+                last: log_id(7, 812),
+                behind: Some(log_id(6, 810)),
+                entries: batch(&[(6, 811)]).bytes(),
+            })),
+        ),
     ]
 }
 

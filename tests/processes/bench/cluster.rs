@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process;
+use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
@@ -106,6 +106,21 @@ impl Cluster {
         self.nodes[usize::from(id) - 1] = Some(process);
     }
 
+    /// Starts a node as a child of another program, which is given the node's command line behind
+    /// its own, and ends as the node ends.
+    pub(crate) fn start_node_under(&mut self, id: u16, program: &[&str]) {
+        assert!(!self.runs(id), "node {id} runs already");
+        let node = raft();
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(node.get_program());
+        command.envs(node.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        for (name, _) in node.get_envs().filter(|(_, value)| value.is_none()) {
+            command.env_remove(name);
+        }
+        let process = self.spawn(command, id, USUAL, &[]);
+        self.nodes[usize::from(id) - 1] = Some(process);
+    }
+
     /// Writes a configuration that names no other node than this one.
     pub(crate) fn only_in_a_file_of_its_own(&self, id: u16) -> String {
         let (host, port) = self.address(id);
@@ -126,10 +141,13 @@ impl Cluster {
     }
 
     fn spawn_node_from(&mut self, id: u16, file: &str, flags: &[&str]) -> Process {
+        self.spawn(raft(), id, file, flags)
+    }
+
+    fn spawn(&mut self, mut command: Command, id: u16, file: &str, flags: &[&str]) -> Process {
         self.starts += 1;
         let name = format!("node {id}, start {}", self.starts);
         let output = self.directory.path().join(format!("output-{}", self.starts));
-        let mut command = raft();
         command.current_dir(self.directory.path());
         command.args(["-c", file, "-n", &id.to_string()]).args(flags);
         Process::start(command, &name, output)

@@ -3,6 +3,7 @@
 mod client;
 mod cluster;
 mod ctl;
+mod image;
 mod load;
 mod pretender;
 mod process;
@@ -13,6 +14,7 @@ mod tap;
 pub(crate) use client::Outcome;
 pub(crate) use cluster::{Cluster, Shape};
 pub(crate) use ctl::raft_ctl;
+pub(crate) use image::Image;
 pub(crate) use load::Load;
 pub(crate) use pretender::Pretender;
 pub(crate) use process::Process;

@@ -9,6 +9,7 @@ mod offline;
 mod pages;
 mod parse;
 mod recover;
+mod repair;
 mod snapshot;
 
 pub(crate) use bench::{BenchArgs, Operation};
@@ -24,6 +25,7 @@ pub(crate) use offline::{
 };
 pub(crate) use pages::{CompletionsArgs, ManArgs};
 pub(crate) use recover::{ApplyArgs, PlanArgs, RecoverCommand, SurveyArgs};
+pub(crate) use repair::{RepairApplyArgs, RepairCommand, RepairPlanArgs};
 pub(crate) use snapshot::{SaveArgs, SnapshotCommand, SnapshotFileArgs};
 
 use clap::{Parser, Subcommand};
@@ -150,6 +152,9 @@ pub(crate) enum Command {
     /// Read what a node must never forget (identity, term, vote) on disk
     #[command(subcommand)]
     Meta(MetaCommand),
+    /// Repair the damaged log of a stopped node out of what the others hold
+    #[command(subcommand)]
+    Repair(RepairCommand),
     /// Go on without a majority that is lost for good (offline)
     #[command(subcommand)]
     Recover(RecoverCommand),

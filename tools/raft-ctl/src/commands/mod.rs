@@ -12,6 +12,7 @@ mod nodes;
 mod pages;
 mod ping;
 mod recover;
+mod repair;
 mod scan;
 mod seats;
 mod snapshot;
@@ -56,6 +57,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<Exit, CliError> {
         Command::Members(command) => members::run(command, &context, out),
         Command::TransferLeader(args) => transfer::run(args, &context, out),
         Command::Hash(_) => hash::run(&context, out),
+        Command::Repair(command) => repair::run(command, &context, out),
         Command::Snapshot(command) => snapshot::run(command, &context, out),
         Command::Bench(args) => bench::run(args, &context, out),
         Command::Log(_)

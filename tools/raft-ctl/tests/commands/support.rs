@@ -277,6 +277,7 @@ impl State {
                 ReplyBody::Snapshots(Vec::new())
             }
             (_, RequestBody::Snapshots) => ReplyBody::Snapshots(self.kept.clone()),
+            (_, RequestBody::Log(_)) => unreachable!("raft-ctl asks for no entries"),
             (_, RequestBody::SnapshotPiece { snapshot, offset }) => {
                 return self.give(*snapshot, *offset);
             }
