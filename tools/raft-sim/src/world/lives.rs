@@ -1,10 +1,11 @@
 //! Machines whose directory is lost or thrown away: their nodes come back empty and wait until
 //! somebody takes them in, as new members under their old numbers.
 
-use raft_node::model::{Index, Member};
+use raft_node::model::{Configuration, Index, Member, Seat};
 
 use super::host::State;
 use super::invariants::Seen;
+use super::majorities::decides;
 use super::process::Death;
 use super::queue::Event;
 use super::{Fault, Phase, World, journal};
@@ -69,9 +70,46 @@ impl World {
         self.kill_if_alive(machine, Death::Killed);
         self.hosts[machine].state = State::Off;
         self.empty(machine);
-        self.hosts[machine].begin_as_joiner(&self.scenario);
+        self.begin_as_joiner(machine);
         let length = self.length();
         self.queue.push(self.now + length, Event::Start { machine });
+    }
+
+    /// Where members change, any of them may lose its directory, but one at a time: the others have
+    /// what is committed, and decide without it. The next one may once no configuration counts on
+    /// the one before any more.
+    pub(super) fn wipe_a_member(&mut self) {
+        let machines = self.machines() as u64;
+        let machine = self.faults.random().below(machines) as usize;
+        let Some(member) = self.ledgers.member(machine) else { return };
+        if self.cluster.committed() <= Index(1) || !self.can_do_without(member) {
+            return;
+        }
+        self.crash(machine, Death::Killed);
+        if self.hosts[machine].state != State::Off {
+            return;
+        }
+        let is_member = self.cluster.configurations.may_be_member(member);
+        journal::mark("world", if is_member { "member wiped" } else { "stranger wiped" });
+        self.empty(machine);
+        self.begin_as_joiner(machine);
+    }
+
+    fn begin_as_joiner(&mut self, machine: usize) {
+        let places = self.places();
+        self.hosts[machine].begin_as_joiner(&self.scenario, &places);
+    }
+
+    /// Whether in all that may be in force, and in what that leads to, there is a majority of each
+    /// set of voters without this member; and nobody whose directory is lost has a seat.
+    fn can_do_without(&self, member: Member) -> bool {
+        self.cluster.configurations.all().all(|members| {
+            let mut seated = members.seats().iter().filter_map(|seat| seat.member());
+            let is_whole = seated.all(|seated| !self.ledgers.is_past(seated));
+            let stays = |seat: &Seat| seat.member() != Some(member);
+            let goal = Configuration::new(members.goal());
+            is_whole && decides(members, stays) && decides(&goal, stays)
+        })
     }
 
     /// A machine loses all that is on its disk. No process uses it.
