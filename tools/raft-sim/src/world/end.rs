@@ -112,7 +112,7 @@ impl World {
         match self.phase {
             Phase::Healed => {
                 self.has_led |= has_leader;
-                let is_mended = has_leader && !self.counts_on_the_lost();
+                let is_mended = has_leader && !self.is_to_be_mended();
                 if is_mended && self.have_all_served() {
                     self.note(None, || format!("serves again after {since:?}"));
                     self.phase = Phase::Quiet;

@@ -134,9 +134,10 @@ impl World {
         member.is_some_and(|member| members.seat(member).is_some())
     }
 
-    /// Whether whoever leads counts a member whose directory is lost, which operators have to mend
-    /// where there are any.
-    pub(super) fn counts_on_the_lost(&self) -> bool {
+    /// Whether operators, where there are any, have to mend something: whoever leads counts a member
+    /// whose directory is lost, or has it where it isn't reached any more. Who was away may not know
+    /// those whom a leader could hear that from.
+    pub(super) fn is_to_be_mended(&self) -> bool {
         if !self.scenario.has(Fault::Changes) {
             return false;
         }
@@ -144,9 +145,16 @@ impl World {
         let driver = self.hosts[leader].server.as_ref().and_then(|server| server.driver());
         driver.is_some_and(|driver| {
             let (_, members) = driver.raft().configuration();
-            let mut seated = members.seats().iter().filter_map(|seat| seat.member());
-            seated.any(|member| self.ledgers.is_past(member))
+            members.seats().iter().any(|seat| self.is_wrong(seat))
         })
+    }
+
+    fn is_wrong(&self, seat: &Seat) -> bool {
+        let Some(member) = seat.member() else { return false };
+        let machine = usize::from(seat.id.number()) - 1;
+        let is_elsewhere = self.ledgers.member(machine) == Some(member)
+            && self.hosts[machine].address() != seat.address;
+        is_elsewhere || self.ledgers.is_past(member)
     }
 
     /// How many machines nodes have; a copy of a directory runs on one behind these.

@@ -70,8 +70,8 @@ impl Operator {
     }
 
     /// Who runs in another life by now takes the place of the one before, and all are written down
-    /// where they are reached: two that have exchanged their addresses can't be one by one. Says
-    /// whether there is somebody to take in.
+    /// where they are reached: two that have exchanged their addresses can't be one by one, and a leader may not know
+    /// whom to call. Says whether anything is to be mended.
     fn mend(&self, seats: &mut Vec<Seat>) -> bool {
         let mut is_mended = false;
         for (member, address) in self.nodes.values() {
@@ -84,9 +84,9 @@ impl Operator {
             };
             let (id, incarnation) = (member.id, Some(member.incarnation));
             let seat = Seat { id, incarnation, address: address.clone(), ..seats[place] };
-            let count = seats.len();
+            let (count, is_elsewhere) = (seats.len(), seats[place].address != *address);
             seats.retain(|other| other.id != id);
-            is_mended |= !has_seat || seats.len() + 1 < count;
+            is_mended |= !has_seat || seats.len() + 1 < count || is_elsewhere;
             seats.push(seat);
         }
         is_mended
