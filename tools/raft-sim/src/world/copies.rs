@@ -78,7 +78,7 @@ impl World {
         let backup = self.copies.backups.get(&machine).filter(|_| is_old).cloned();
         let copy = backup.unwrap_or_else(|| self.copy_of(machine));
         let takes_address = self.faults.random().permille(400);
-        let id = self.hosts[machine].id;
+        let (id, place) = (self.hosts[machine].id, self.hosts[machine].place);
         let host = &mut self.hosts[spare];
         host.disk.put_back(&copy);
         (host.id, host.state) = (id, State::Off);
@@ -88,7 +88,7 @@ impl World {
         let mut network = self.network.borrow_mut();
         network.machines[spare].node = machine;
         if takes_address {
-            network.homes[machine] = spare;
+            network.homes[place] = Some(spare);
         }
         drop(network);
         journal::mark("world", "copy runs as well");
@@ -200,10 +200,13 @@ impl World {
     /// A machine doesn't come back.
     pub(super) fn gone(&mut self, machine: usize, reason: String) {
         self.hosts[machine].state = State::Gone(reason);
-        let mut network = self.network.borrow_mut();
-        for (node, home) in network.homes.iter_mut().enumerate() {
-            if *home == machine {
-                *home = node;
+        // If it had the address of another one, that has it again.
+        let place = |host: &Host| (!host.is_copy).then_some(host.place);
+        let places: Vec<Option<usize>> = self.hosts.iter().map(place).collect();
+        for (place, home) in self.network.borrow_mut().homes.iter_mut().enumerate() {
+            if *home == Some(machine) {
+                let owner = places.iter().position(|one| *one == Some(place));
+                *home = owner.or(*home);
             }
         }
     }

@@ -86,6 +86,9 @@ impl World {
 
     /// A machine loses all that was on its disk.
     pub(super) fn wipe(&mut self) {
+        if self.scenario.has(Fault::Changes) {
+            return self.wipe_a_member();
+        }
         let Some(machine) = self.victim() else { return };
         if self.hosts[machine].state == State::Off {
             return;

@@ -87,6 +87,13 @@ impl Ear {
         }
     }
 
+    /// What is said goes to another node than was called.
+    pub(crate) const fn says_to(&mut self, node: usize) {
+        if !self.is_greeted {
+            self.other = Other::Node(node);
+        }
+    }
+
     const fn is_told(&self) -> bool {
         matches!(self.other, Other::Machine(_))
     }

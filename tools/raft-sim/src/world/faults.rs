@@ -54,6 +54,7 @@ impl Faults {
                     | Fault::Misdirects
                     | Fault::LostFiles
                     | Fault::Wipes
+                    | Fault::Moves
                     | Fault::Backups
                     | Fault::Clones
             )
@@ -175,6 +176,7 @@ impl World {
             Fault::Wipes => self.wipe(),
             Fault::Backups => self.back_up(),
             Fault::Clones => self.clone_node(),
+            Fault::Moves => self.move_machine(machine),
             Fault::PowerCuts => self.power_cuts(machine),
             Fault::Pauses => self.pause(machine),
             Fault::Clocks => {

@@ -11,6 +11,7 @@ use raft_node::node::{Begin, Readiness, Report, Server, Store};
 use super::clock::Clock;
 use super::disks::{DATA, HostDisk};
 use super::doors::Door;
+use super::network::address;
 use super::outside::Surroundings;
 use super::scenario::Scenario;
 
@@ -31,6 +32,8 @@ pub(crate) enum State {
 pub(crate) struct Host {
     pub(crate) id: NodeId,
     pub(crate) config: Config,
+    /// Which address it has.
+    pub(crate) place: usize,
     /// How its node begins when the directory is empty.
     pub(crate) begin: Begin,
     /// Whether its node was removed, and its directory will be thrown away.
@@ -81,7 +84,8 @@ impl Host {
         let waits = (scenario.nodes..scenario.nodes + scenario.spares).contains(&machine);
         Host {
             id,
-            config: configuration(scenario, machine, !waits),
+            config: configuration(scenario, machine, &founders_see(scenario, waits)),
+            place: machine,
             begin: if waits { Begin::Join(None) } else { Begin::Together },
             is_thrown: false,
             disk,
@@ -112,10 +116,15 @@ impl Host {
     }
 
     /// Its directory is empty, and it waits to be taken in.
-    pub(crate) fn begin_as_joiner(&mut self, scenario: &Scenario) {
-        self.config = configuration(scenario, self.number(), false);
+    pub(crate) fn begin_as_joiner(&mut self, scenario: &Scenario, places: &[usize]) {
+        self.is_told_of(scenario, places);
         self.begin = Begin::Join(None);
         self.is_thrown = false;
+    }
+
+    /// Its file names all nodes that there are, at these addresses.
+    pub(crate) fn is_told_of(&mut self, scenario: &Scenario, places: &[usize]) {
+        self.config = configuration(scenario, self.number(), places);
     }
 
     /// Where its node is reached.
@@ -151,16 +160,23 @@ impl Host {
     }
 }
 
-/// What stands in a node's raft.ini, with sizes that the file wouldn't allow. The file of one that
-/// is to be taken in names all nodes that there are.
-fn configuration(scenario: &Scenario, machine: usize, founds: bool) -> Config {
-    let nodes = scenario.nodes + if founds { 0 } else { scenario.spares };
+/// Which addresses stand in the first file of a node: those who found a cluster know of each other,
+/// and who is to be taken in knows all nodes that there are.
+fn founders_see(scenario: &Scenario, waits: bool) -> Vec<usize> {
+    (0..scenario.nodes + if waits { scenario.spares } else { 0 }).collect()
+}
+
+/// What stands in a node's raft.ini, with sizes that the file wouldn't allow. The nodes have these
+/// addresses.
+fn configuration(scenario: &Scenario, machine: usize, places: &[usize]) -> Config {
     let mut text = format!("[Cluster]\nName = simulated\nDataDirectory = {DATA}\n[Nodes]\n");
-    for number in 1..=nodes {
+    for number in 1..=places.len() {
         text += &format!("Node{number} = N{number}\n");
     }
-    for number in 1..=nodes {
-        text += &format!("[Node.N{number}]\nHost = 10.0.0.{number}\nPort = 3111\n");
+    for (number, place) in (1..).zip(places) {
+        let address = address(*place);
+        let (host, port) = (address.ip(), address.port());
+        text += &format!("[Node.N{number}]\nHost = {host}\nPort = {port}\n");
     }
     let nothing: [(&str, &str); 0] = [];
     let loaded = config::parse("raft.ini", text.as_bytes(), &Overrides::default(), nothing);

@@ -1,10 +1,11 @@
 //! Machines whose directory is lost or thrown away: their nodes come back empty and wait until
 //! somebody takes them in, as new members under their old numbers.
 
-use raft_node::model::{Index, Member};
+use raft_node::model::{Configuration, Index, Member, Seat};
 
 use super::host::State;
 use super::invariants::Seen;
+use super::majorities::decides;
 use super::process::Death;
 use super::queue::Event;
 use super::{Fault, Phase, World, journal};
@@ -69,9 +70,46 @@ impl World {
         self.kill_if_alive(machine, Death::Killed);
         self.hosts[machine].state = State::Off;
         self.empty(machine);
-        self.hosts[machine].begin_as_joiner(&self.scenario);
+        self.begin_as_joiner(machine);
         let length = self.length();
         self.queue.push(self.now + length, Event::Start { machine });
+    }
+
+    /// Where members change, any of them may lose its directory, but one at a time: the others have
+    /// what is committed, and decide without it. The next one may once no configuration counts on
+    /// the one before any more.
+    pub(super) fn wipe_a_member(&mut self) {
+        let machines = self.machines() as u64;
+        let machine = self.faults.random().below(machines) as usize;
+        let Some(member) = self.ledgers.member(machine) else { return };
+        if self.cluster.committed() <= Index(1) || !self.can_do_without(member) {
+            return;
+        }
+        self.crash(machine, Death::Killed);
+        if self.hosts[machine].state != State::Off {
+            return;
+        }
+        let is_member = self.cluster.configurations.may_be_member(member);
+        journal::mark("world", if is_member { "member wiped" } else { "stranger wiped" });
+        self.empty(machine);
+        self.begin_as_joiner(machine);
+    }
+
+    fn begin_as_joiner(&mut self, machine: usize) {
+        let places = self.places();
+        self.hosts[machine].begin_as_joiner(&self.scenario, &places);
+    }
+
+    /// Whether in all that may be in force, and in what that leads to, there is a majority of each
+    /// set of voters without this member; and nobody whose directory is lost has a seat.
+    fn can_do_without(&self, member: Member) -> bool {
+        self.cluster.configurations.all().all(|members| {
+            let mut seated = members.seats().iter().filter_map(|seat| seat.member());
+            let is_whole = seated.all(|seated| !self.ledgers.is_past(seated));
+            let stays = |seat: &Seat| seat.member() != Some(member);
+            let goal = Configuration::new(members.goal());
+            is_whole && decides(members, stays) && decides(&goal, stays)
+        })
     }
 
     /// A machine loses all that is on its disk. No process uses it.
@@ -96,9 +134,10 @@ impl World {
         member.is_some_and(|member| members.seat(member).is_some())
     }
 
-    /// Whether whoever leads counts a member whose directory is lost, which operators have to mend
-    /// where there are any.
-    pub(super) fn counts_on_the_lost(&self) -> bool {
+    /// Whether operators, where there are any, have to mend something: whoever leads counts a member
+    /// whose directory is lost, or has it where it isn't reached any more. Who was away may not know
+    /// those whom a leader could hear that from.
+    pub(super) fn is_to_be_mended(&self) -> bool {
         if !self.scenario.has(Fault::Changes) {
             return false;
         }
@@ -106,9 +145,16 @@ impl World {
         let driver = self.hosts[leader].server.as_ref().and_then(|server| server.driver());
         driver.is_some_and(|driver| {
             let (_, members) = driver.raft().configuration();
-            let mut seated = members.seats().iter().filter_map(|seat| seat.member());
-            seated.any(|member| self.ledgers.is_past(member))
+            members.seats().iter().any(|seat| self.is_wrong(seat))
         })
+    }
+
+    fn is_wrong(&self, seat: &Seat) -> bool {
+        let Some(member) = seat.member() else { return false };
+        let machine = usize::from(seat.id.number()) - 1;
+        let is_elsewhere = self.ledgers.member(machine) == Some(member)
+            && self.hosts[machine].address() != seat.address;
+        is_elsewhere || self.ledgers.is_past(member)
     }
 
     /// How many machines nodes have; a copy of a directory runs on one behind these.

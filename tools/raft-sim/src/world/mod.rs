@@ -22,6 +22,7 @@ mod ledgers;
 mod lives;
 mod majorities;
 mod markers;
+mod moves;
 mod network;
 mod operator;
 mod outside;
@@ -156,6 +157,7 @@ impl World {
             random: Random::stream(seed, "world"),
             scenario: scenario.clone(),
         };
+        world.add_free_places();
         for machine in 0..world.machines() {
             world.network.borrow_mut().machines[machine].is_up = true;
             world.set_clock(machine);

@@ -51,6 +51,7 @@ impl Operator {
         let mut seats = members.goal();
         let is_mended = (self.is_careful || random.permille(500)) && self.mend(&mut seats);
         if !is_mended {
+            seats = members.goal();
             self.others(&mut seats, &members, random);
         }
         match self.leave_enough(&mut seats, random) {
@@ -68,21 +69,27 @@ impl Operator {
         }
     }
 
-    /// Who runs in another life by now takes the place of the one before. Says whether somebody
-    /// does.
+    /// Who runs in another life by now takes the place of the one before, and all are written down
+    /// where they are reached: two that have exchanged their addresses can't be one by one, and a leader may not know
+    /// whom to call. Says whether anything is to be mended.
     fn mend(&self, seats: &mut Vec<Seat>) -> bool {
-        let before = seats.clone();
+        let mut is_mended = false;
         for (member, address) in self.nodes.values() {
             let has_seat = seats.iter().any(|seat| seat.member() == Some(*member));
-            if has_seat {
-                seats.retain(|seat| seat.id != member.id || seat.member() == Some(*member));
-            } else if let Some(seat) = seats.iter_mut().find(|seat| seat.id == member.id) {
-                (seat.incarnation, seat.address) = (Some(member.incarnation), address.clone());
-                let seat = seat.clone();
-                seats.retain(|other| other.id != member.id || *other == seat);
-            }
+            let Some(place) = seats.iter().position(|seat| match has_seat {
+                true => seat.member() == Some(*member),
+                false => seat.id == member.id,
+            }) else {
+                continue;
+            };
+            let (id, incarnation) = (member.id, Some(member.incarnation));
+            let seat = Seat { id, incarnation, address: address.clone(), ..seats[place] };
+            let (count, is_elsewhere) = (seats.len(), seats[place].address != *address);
+            seats.retain(|other| other.id != id);
+            is_mended |= !has_seat || seats.len() + 1 < count || is_elsewhere;
+            seats.push(seat);
         }
-        *seats != before
+        is_mended
     }
 
     /// Others vote: one more or less, or any. Some come, and some go.

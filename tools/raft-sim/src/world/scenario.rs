@@ -43,9 +43,12 @@ pub enum Fault {
     Clones,
     /// Processes that are asked to stop in good order, and hand-overs of leadership.
     Stops,
-    /// Changes of the members: others vote, nodes come and go. Then no disk loses what is durable:
-    /// of the machines that vote at a time any may be needed.
+    /// Changes of the members: others vote, nodes come and go. Then no disk loses what is durable,
+    /// but by [`Fault::Wipes`], which then hit any one member at a time: of the machines that vote
+    /// at a time all others may be needed.
     Changes,
+    /// Nodes that come back at another address, or exchange theirs.
+    Moves,
     /// A node that the others can't call, to the end: all that it hears comes by its own calls.
     Walls,
     /// Machines that never come back once all is well: a minority, some of those that may lose
@@ -57,7 +60,7 @@ pub enum Fault {
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Fault; 21] = [
+    pub const ALL: [Fault; 22] = [
         Fault::Delays,
         Fault::Breaks,
         Fault::Cuts,
@@ -76,6 +79,7 @@ impl Fault {
         Fault::Clones,
         Fault::Stops,
         Fault::Changes,
+        Fault::Moves,
         Fault::Walls,
         Fault::Losses,
         Fault::Latecomers,
@@ -103,6 +107,7 @@ impl Fault {
             Fault::Clones => "clones",
             Fault::Stops => "stops",
             Fault::Changes => "changes",
+            Fault::Moves => "moves",
             Fault::Walls => "walls",
             Fault::Losses => "losses",
             Fault::Latecomers => "latecomers",
@@ -224,7 +229,11 @@ impl Scenario {
         // Some write so much that who was away for a while is to be sent a snapshot.
         let writes_much = Random::stream(seed, "values").permille(250);
         let spares = match faults.contains(&Fault::Changes) {
-            true => Random::stream(seed, "spares").between(0, 2) as usize,
+            // Of three no more than one may be lost, so that nobody can leave.
+            true => {
+                let least = u64::from(faults.contains(&Fault::Wipes));
+                Random::stream(seed, "spares").between(least, 2) as usize
+            }
             false => 0,
         };
         let most_value_bytes = if writes_much { segment_bytes / 4 } else { 2048 };
