@@ -4,7 +4,7 @@ use std::mem;
 use std::time::Duration;
 
 use raft_node::model::LogId;
-use raft_node::node::{Begin, Exit, Readiness, Report, Server, Store, open_on};
+use raft_node::node::{Exit, Readiness, Report, Server, Store, open_on};
 use raft_node::storage::{ErrorClass, FileReport, FileWork, LogDone, RecoveryReport, Rotated};
 
 use super::ear::Heard;
@@ -59,6 +59,7 @@ impl World {
             Err(exit) => return self.ended_at(machine, &exit, at),
         };
         self.note_recovery(machine, &report);
+        let begin = self.begin();
         let host = &mut self.hosts[machine];
         let surroundings = Surroundings {
             network: self.network.clone(),
@@ -69,8 +70,7 @@ impl World {
             log: None,
             files: None,
         };
-        let server =
-            Server::new(surroundings, host.config.clone(), host.id, &store, &Begin::Together);
+        let server = Server::new(surroundings, host.config.clone(), host.id, &store, &begin);
         host.server = Some(Box::new(server));
         host.store = Some(store);
         host.disk_until = at;
@@ -304,6 +304,9 @@ impl World {
         let heard = journal::take_heard();
         if heard.iter().any(|one| matches!(one, Heard::Receives)) {
             self.receives(machine);
+        }
+        if heard.iter().any(|one| matches!(one, Heard::Founds)) {
+            self.founds(machine);
         }
         let host = &self.hosts[machine];
         let mut result = Ok(());
