@@ -26,6 +26,8 @@ pub(crate) enum Heard {
     Answered(Answered),
     /// It begins to receive a snapshot.
     Receives,
+    /// It founds a cluster.
+    Founds,
     /// It tells, or is told, what a leader knows of the members.
     Levels { term: Term, commit: Index, levels: Vec<PeerLevel> },
 }

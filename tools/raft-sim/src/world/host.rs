@@ -11,6 +11,7 @@ use raft_node::node::{Begin, Readiness, Report, Server, Store};
 use super::clock::Clock;
 use super::disks::{DATA, HostDisk};
 use super::doors::Door;
+use super::foundings::founders_begin;
 use super::network::address;
 use super::outside::Surroundings;
 use super::scenario::Scenario;
@@ -86,7 +87,7 @@ impl Host {
             id,
             config: configuration(scenario, machine, &founders_see(scenario, waits)),
             place: machine,
-            begin: if waits { Begin::Join(None) } else { Begin::Together },
+            begin: if waits { Begin::Join(None) } else { founders_begin(scenario) },
             is_thrown: false,
             disk,
             clock: Rc::default(),

@@ -12,6 +12,7 @@ mod ear;
 mod end;
 mod faults;
 mod findings;
+mod foundings;
 mod host;
 mod invariants;
 mod journal;
@@ -161,7 +162,7 @@ impl World {
         for machine in 0..world.machines() {
             world.network.borrow_mut().machines[machine].is_up = true;
             world.set_clock(machine);
-            let at = world.random.below(50_000_000);
+            let at = world.random.below(world.all_started_by());
             world.queue.push(at, Event::Start { machine });
         }
         if let Some(spare) = spare {
@@ -178,6 +179,7 @@ impl World {
             world.note(Some(machine), || "can't be called by the others".to_owned());
         }
         world.queue.push(scenario.time.as_nanos() as u64, Event::Heal);
+        world.plan_foundings();
         world.plan_fault();
         world.plan_look_at_leaders();
         world
@@ -232,6 +234,7 @@ impl World {
             }
             Event::Trouble => self.fault(),
             Event::Upset => self.upset(),
+            Event::Founding => self.trouble_a_founding(),
             Event::Kill { machine, epoch, death } => self.kill_at_moment(machine, epoch, death),
             Event::FaultEnds(end) => self.fault_ends(end),
             Event::LookAtLeaders => self.look_at_leaders(),

@@ -306,6 +306,9 @@ impl World {
         if heard.iter().any(|one| matches!(one, Heard::Receives)) {
             self.receives(machine);
         }
+        if heard.iter().any(|one| matches!(one, Heard::Founds)) {
+            self.founds(machine);
+        }
         let host = &self.hosts[machine];
         let mut result = Ok(());
         if let Some(driver) = host.server.as_ref().and_then(|server| server.driver()) {

@@ -34,6 +34,8 @@ pub(crate) enum Event {
     Trouble,
     /// Whoever leads is to lead no more.
     Upset,
+    /// Something goes wrong while a cluster forms.
+    Founding,
     /// A process ends at a moment that was chosen.
     Kill { machine: usize, epoch: u64, death: Death },
     /// Something that went wrong is over.

@@ -56,6 +56,9 @@ pub enum Fault {
     Losses,
     /// A founder that crashes before it has stored the founding entry, and comes back much later.
     Latecomers,
+    /// Nodes that form a cluster as soon as a quorum is there, while links are cut and founders
+    /// crash. Then no disk loses what is durable: nobody founds beside nodes that have data.
+    Foundings,
 }
 
 impl Fault {
@@ -83,6 +86,7 @@ impl Fault {
         Fault::Walls,
         Fault::Losses,
         Fault::Latecomers,
+        Fault::Foundings,
     ];
 
     /// The name by which it is chosen.
@@ -111,6 +115,7 @@ impl Fault {
             Fault::Walls => "walls",
             Fault::Losses => "losses",
             Fault::Latecomers => "latecomers",
+            Fault::Foundings => "foundings",
         }
     }
 
@@ -119,6 +124,8 @@ impl Fault {
         match self {
             // The others have to do without a node for long.
             Fault::Latecomers => 150,
+            // So do nodes that found by a quorum without disks that lose anything.
+            Fault::Foundings => 100,
             _ => 500,
         }
     }
