@@ -158,7 +158,9 @@ impl<O: Outside> Server<O> {
     }
 
     /// Another node won't speak with this one. Whom a quorum holds back for the data's sake must
-    /// not go on; one that has no log yet must not even begin.
+    /// not go on; one that has no log yet must not even begin. That a member was removed is
+    /// committed, and is never taken back: whoever says so is enough, since most of those that
+    /// this node takes for voters may be gone themselves.
     fn is_held_back(&mut self, by: NodeId, code: HelloRefusal, text: &str) -> Result<(), Exit> {
         if code == HelloRefusal::WIPED && self.is_being_taken_in() {
             return Ok(());
@@ -171,6 +173,7 @@ impl<O: Outside> Server<O> {
                 false
             }
             Life::Forming(_) => true,
+            Life::Serving(_) if code == HelloRefusal::REMOVED => true,
             Life::Serving(serving) => {
                 let (_, members) = serving.driver.raft().configuration();
                 let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
