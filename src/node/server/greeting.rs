@@ -113,7 +113,7 @@ impl<O: Outside> Server<O> {
             self.stop_if_left_behind(&answer.party)?;
             return match answer.party.member {
                 Some(by) if self.door.is_held_back(to.node(), answer) => {
-                    self.is_held_back(by.id, text)
+                    self.is_held_back(by.id, *code, text)
                 }
                 _ => Ok(()),
             };
@@ -158,8 +158,10 @@ impl<O: Outside> Server<O> {
     }
 
     /// Another node won't speak with this one. Whom a quorum holds back for the data's sake must
-    /// not go on; one that has no log yet must not even begin.
-    fn is_held_back(&mut self, by: NodeId, text: &str) -> Result<(), Exit> {
+    /// not go on; one that has no log yet must not even begin. That a member was removed is
+    /// committed, and is never taken back: whoever says so is enough, since most of those that
+    /// this node takes for voters may be gone themselves.
+    fn is_held_back(&mut self, by: NodeId, code: HelloRefusal, text: &str) -> Result<(), Exit> {
         if self.is_being_taken_in() {
             return Ok(());
         }
@@ -171,6 +173,7 @@ impl<O: Outside> Server<O> {
                 false
             }
             Life::Forming(_) => true,
+            Life::Serving(_) if code == HelloRefusal::REMOVED => true,
             Life::Serving(serving) => {
                 let (_, members) = serving.driver.raft().configuration();
                 let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
