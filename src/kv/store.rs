@@ -3,6 +3,9 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
+use byteorder::{ByteOrder, LittleEndian};
+
 use super::answer::Item;
 use super::key::Key;
 use super::tree::{self, Tree, Value};
@@ -143,12 +146,19 @@ impl Record {
     }
 }
 
+/// An element up to so many bytes long is put together before it is hashed.
+const TOGETHER_BYTES: usize = 256;
+
 fn element(key: &[u8], item: Item<'_>) -> u128 {
-    Hash128::element(ELEMENT)
-        .u64(item.version)
-        .u64(item.mod_index.0)
-        .u32(key.len() as u32)
-        .bytes(key)
-        .bytes(item.value)
-        .finish()
+    let mut head = [ELEMENT; 21];
+    LittleEndian::write_u64(&mut head[1..9], item.version);
+    LittleEndian::write_u64(&mut head[9..17], item.mod_index.0);
+    LittleEndian::write_u32(&mut head[17..21], key.len() as u32);
+    // Hashing one piece takes half of the time that three take, and a start does little else.
+    let mut whole = ArrayVec::<u8, TOGETHER_BYTES>::new();
+    let pieces = [&head, key, item.value];
+    match pieces.iter().try_for_each(|piece| whole.try_extend_from_slice(piece)) {
+        Ok(()) => Hash128::new().bytes(&whole).finish(),
+        Err(_) => pieces.iter().fold(Hash128::new(), |hash, piece| hash.bytes(piece)).finish(),
+    }
 }

@@ -523,7 +523,8 @@ impl Door {
             if party.boot == *boot && party.start != *start {
                 let text = format!(
                     "two processes say that they are start {boot} of node {}: one of them runs on \
-                     a copy of its directory. Stop the copy, and never start it again",
+                     a copy of its directory, beside the other or put back in its place. Stop the \
+                     copy, and never start it again",
                     member.id
                 );
                 return Err(refuse(HelloRefusal::CLONE, text));

@@ -11,7 +11,7 @@ use super::hard_state::Record;
 use super::layout::{BAD, Layout, UNFINISHED, parse_segment_name};
 use super::log_map::LogMap;
 use super::page::{PAGE_BYTES, PageFault};
-use super::scan::{BlockFound, Fault, SegmentScan, Window, look_behind, scan};
+use super::scan::{BlockFound, Fault, Meanwhile, SegmentScan, Window, look_behind, scan};
 use super::segment::SegmentHead;
 use super::{Access, Corruption, Disk, DiskFile, StorageError, TornTail};
 
@@ -103,7 +103,18 @@ pub(super) fn read_log<D: Disk>(
     access: Access,
     record: &Record,
 ) -> Result<LogFound, StorageError> {
-    let mut walk = Walk { disk, layout, access, record, found: LogFound::nothing() };
+    read_log_while(disk, layout, access, record, &|| Ok(()))
+}
+
+/// The same, doing something else in between: once for each read of a MiB or less.
+pub(super) fn read_log_while<D: Disk>(
+    disk: &D,
+    layout: &Layout,
+    access: Access,
+    record: &Record,
+    meanwhile: &Meanwhile<'_>,
+) -> Result<LogFound, StorageError> {
+    let mut walk = Walk { disk, layout, access, record, meanwhile, found: LogFound::nothing() };
     let mut segments = walk.heads()?;
     let begin =
         segments.iter().rposition(|segment| segment.head.is_ok_and(|head| head.reset)).unwrap_or(0);
@@ -122,7 +133,8 @@ pub(super) fn read_heads<D: Disk>(
     access: Access,
     record: &Record,
 ) -> Result<Vec<Headed>, StorageError> {
-    Walk { disk, layout, access, record, found: LogFound::nothing() }.heads()
+    let meanwhile: &Meanwhile<'_> = &|| Ok(());
+    Walk { disk, layout, access, record, meanwhile, found: LogFound::nothing() }.heads()
 }
 
 impl Hole {
@@ -151,6 +163,7 @@ struct Walk<'a, D: Disk> {
     layout: &'a Layout,
     access: Access,
     record: &'a Record,
+    meanwhile: &'a Meanwhile<'a>,
     found: LogFound,
 }
 
@@ -288,7 +301,7 @@ impl<D: Disk> Walk<'_, D> {
         is_last: bool,
     ) -> Outcome<()> {
         let (file, path) = self.open(&segment.name)?;
-        let mut window = Window::new(&file, path)?;
+        let mut window = Window::new(&file, path, self.meanwhile)?;
         let mut scan = scan(&mut window, &head)?;
         let counting = match reaches {
             None => Some(scan.blocks.len()),

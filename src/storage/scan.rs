@@ -66,11 +66,14 @@ pub(super) enum Fault {
     },
 }
 
+/// What is done in between while a log is read.
+pub(super) type Meanwhile<'a> = dyn Fn() -> Result<(), StorageError> + 'a;
+
 /// A file that is read forward, in large steps.
-#[derive(Debug)]
 pub(super) struct Window<'a, F: DiskFile> {
     file: &'a F,
     path: PathBuf,
+    meanwhile: &'a Meanwhile<'a>,
     length: u64,
     start: u64,
     bytes: Vec<u8>,
@@ -79,9 +82,13 @@ pub(super) struct Window<'a, F: DiskFile> {
 }
 
 impl<'a, F: DiskFile> Window<'a, F> {
-    pub(super) fn new(file: &'a F, path: PathBuf) -> Result<Window<'a, F>, StorageError> {
+    pub(super) fn new(
+        file: &'a F,
+        path: PathBuf,
+        meanwhile: &'a Meanwhile<'a>,
+    ) -> Result<Window<'a, F>, StorageError> {
         let length = file.length().map_err(StorageError::disk("look at", &path))?;
-        Ok(Window { file, path, length, start: 0, bytes: Vec::new(), read: 0 })
+        Ok(Window { file, path, meanwhile, length, start: 0, bytes: Vec::new(), read: 0 })
     }
 
     pub(super) fn length(&self) -> u64 {
@@ -103,6 +110,7 @@ impl<'a, F: DiskFile> Window<'a, F> {
                 .map_err(StorageError::disk("read", &self.path))?;
             self.start = offset;
             self.read += length;
+            (self.meanwhile)()?;
         }
         let from = (offset - self.start) as usize;
         Ok(&self.bytes[from..from + wanted])

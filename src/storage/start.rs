@@ -4,6 +4,7 @@
 //! Everything is read and judged before anything is changed. Each change can be cut short by a
 //! crash, and the next start does it again.
 
+use std::cell::RefCell;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -21,10 +22,10 @@ use super::layout::{
 use super::log_map::LogMap;
 use super::open_segment::OpenSegment;
 use super::reader::EntryReader;
-use super::recover::{LogFound, read_log};
+use super::recover::{LogFound, read_log_while};
 use super::segment::{BLOCK_ALIGNMENT, FIRST_BLOCK, SegmentHead, salt};
 use super::shared::{Shared, SharedParts};
-use super::snapshot::{self, Chosen, SnapshotsFound};
+use super::snapshot::{self, Chosen, Newest, SnapshotsFound};
 use super::{
     Access, Corruption, Disk, DiskFile, ErrorClass, OpenOptions, Opened, RecoveryReport,
     SnapshotSink, StorageError, Unformed,
@@ -43,15 +44,18 @@ pub(super) fn open<D: Disk>(
     let found = settle(&disk, &layout, &options)?;
     let record = hard_state::read(&disk, &layout, Access::ReadDevice)?;
     check_owner(&layout, &found.identity, &record.record.identity)?;
-    let log = read_log(&disk, &layout, Access::ReadDevice, &record.record)?;
+    let snapshots = snapshot::find(&disk, &layout, Access::ReadDevice)?;
+    let newest = RefCell::new(Newest::begin(&disk, &layout, &snapshots, sinks)?);
+    let load_on = || newest.borrow_mut().step();
+    let log = read_log_while(&disk, &layout, Access::ReadDevice, &record.record, &load_on)?;
     if let Some(damage) = log.damage {
         return Err(damage.into());
     }
     check_cluster(&layout, &found.identity, &record.record, &log)?;
-    let snapshots = snapshot::find(&disk, &layout, Access::ReadDevice)?;
     let restored = find_restored(&disk, &layout, &snapshots, &log)?;
     let cluster = cluster_of(&log).or(restored);
-    let chosen = snapshot::choose(&disk, &layout, &snapshots, cluster, &log.map, sinks)?;
+    let newest = newest.into_inner();
+    let chosen = snapshot::choose(&disk, &layout, &snapshots, newest, cluster, &log.map, sinks)?;
     check_reach(&layout, &chosen, &log)?;
     let parts = SharedParts {
         disk,

@@ -193,6 +193,8 @@ pub enum FileReport {
     SnapshotWritten {
         /// How long its file is by now.
         bytes: u64,
+        /// What it is made from, once all of that was read. To free it may take long.
+        used: Option<Box<dyn SnapshotSource>>,
     },
     /// There is no room for the snapshot; nothing is left of it.
     NoRoomForSnapshot(StorageError),

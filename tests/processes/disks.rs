@@ -48,7 +48,7 @@ fn whichever_sync_fails_the_node_ends_at_once_and_loses_nothing() {
         load.wait_for_writes(5);
     }
     cluster.wait_until_all_have_caught_up();
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
     cluster.wait_until_all_have_caught_up();
 }
 
@@ -78,7 +78,7 @@ fn the_power_goes_under_all_nodes_at_once_and_nothing_acknowledged_is_lost() {
         cluster.start_all();
     }
     load.wait_for_writes(20);
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
     cluster.wait_until_all_have_caught_up();
     for id in cluster.ids() {
         cluster.node(id).kill();
@@ -143,7 +143,7 @@ fn a_disk_that_stands_still_under_a_leader_costs_the_leadership_and_under_a_foll
         load.wait_for_writes(10);
         assert!(cluster.runs(1), "it goes on without a restart");
     }
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
     cluster.wait_until_all_have_caught_up();
     cluster.node(1).kill();
 }
@@ -163,6 +163,6 @@ fn a_disk_that_stands_still_for_too_long_ends_the_node_with_a_code_of_its_own() 
     assert_eq!(cluster.node(1).wait(), 76);
     cluster.start_node(1);
     cluster.wait_until_all_have_caught_up();
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
     cluster.node(1).kill();
 }

@@ -22,7 +22,7 @@ fn every_acknowledged_write_outlives_the_leaders_that_are_killed_under_load() {
         cluster.start_node(leader);
         cluster.wait_until_all_answer();
     }
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
     cluster.wait_until_all_have_caught_up();
 }
 
@@ -39,7 +39,7 @@ fn every_acknowledged_write_outlives_a_kill_of_all_nodes_at_once() {
     }
     cluster.start_all();
     load.wait_for_writes(WRITES);
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_leader_that_is_told_to_stop_hands_over_and_exits_in_good_order() {
     cluster.node(leader).signal(Signal::TERM);
     assert_eq!(cluster.node(leader).wait(), 0);
     load.wait_for_writes(WRITES);
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
     let output = cluster.node(leader).output();
     assert!(output.contains("transfer"), "leadership was handed over: {output}");
 }

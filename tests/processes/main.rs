@@ -1,12 +1,14 @@
 //! Real processes, seen from outside: started, killed, stopped, spoken to in wrong ways.
 
 mod bench;
+mod changing;
 mod command_line;
 mod damage;
 mod disks;
 mod doors;
 mod exits;
 mod forming;
+mod histories;
 mod import;
 mod inspection;
 mod leader;
@@ -19,3 +21,4 @@ mod restore;
 mod room;
 mod snapshots;
 mod supervisor;
+mod trouble;

@@ -9,10 +9,10 @@ use raft_node::model::{Member, Seat, Standing};
 
 use crate::bench::{Cluster, Load, Shape, raft_ctl, wait_for};
 
-const GROWING: Shape = Shape { nodes: 3, spares: 2, name: "test", cluster: "" };
+pub(crate) const GROWING: Shape = Shape { nodes: 3, spares: 2, name: "test", cluster: "" };
 
 /// Runs `raft-ctl members` with these words.
-fn members(cluster: &Cluster, words: &[&str]) -> Output {
+pub(crate) fn members(cluster: &Cluster, words: &[&str]) -> Output {
     let mut command = raft_ctl(cluster);
     command.args(["--timeout", "60s", "members"]).args(words);
     command.output().expect("raft-ctl starts")
@@ -20,36 +20,36 @@ fn members(cluster: &Cluster, words: &[&str]) -> Output {
 
 /// The same, which must be done.
 #[track_caller]
-fn change(cluster: &Cluster, words: &[&str]) -> String {
+pub(crate) fn change(cluster: &Cluster, words: &[&str]) -> String {
     let output = members(cluster, words);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{words:?}: {text}{}", errors(&output));
     text
 }
 
-fn errors(output: &Output) -> String {
+pub(crate) fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn place(cluster: &Cluster, id: u16) -> String {
+pub(crate) fn place(cluster: &Cluster, id: u16) -> String {
     let (host, port) = cluster.address(id);
     format!("{host}:{port}")
 }
 
 /// The seats of the leader's configuration.
-fn seats(cluster: &Cluster) -> Vec<Seat> {
+pub(crate) fn seats(cluster: &Cluster) -> Vec<Seat> {
     let leader = cluster.wait_for_leader();
     let status = wait_for("the leader to answer", || cluster.status(leader));
     status.configuration.seats().to_vec()
 }
 
-fn voters(cluster: &Cluster) -> Vec<u16> {
+pub(crate) fn voters(cluster: &Cluster) -> Vec<u16> {
     let voters = seats(cluster).into_iter().filter(|seat| seat.standing == Standing::Voter);
     voters.map(|seat| seat.id.number()).collect()
 }
 
 /// Who a node is, once it answers.
-fn identity(cluster: &Cluster, id: u16) -> Member {
+pub(crate) fn identity(cluster: &Cluster, id: u16) -> Member {
     wait_for("the node to answer", || cluster.status(id)).node
 }
 
@@ -73,7 +73,7 @@ fn a_cluster_grows_from_three_to_five_while_clients_write() {
     cluster.node(other).kill();
     load.wait_for_writes(50);
     cluster.start_all();
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
     cluster.wait_until_all_have_caught_up();
 }
 
@@ -133,7 +133,7 @@ fn a_machine_that_was_lost_is_replaced_while_clients_write() {
     load.wait_for_writes(50);
     let now: Vec<Option<Member>> = seats(&cluster).iter().map(Seat::member).collect();
     assert!(now.contains(&Some(new)) && !now.contains(&Some(lost)), "{now:?}");
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
     cluster.wait_until_all_have_caught_up();
     // What was lost turns up again: it isn't let in any more.
     cluster.node(3).kill();
@@ -148,7 +148,8 @@ fn a_machine_that_was_lost_is_replaced_while_clients_write() {
 fn a_node_that_comes_back_elsewhere_is_found_again() {
     let mut cluster = Cluster::start(&Shape::default());
     cluster.wait_for_leader();
-    cluster.client().put_until_done("before", "1");
+    let load = Load::start(&cluster, 2);
+    load.wait_for_writes(50);
     cluster.node(2).kill();
     let (host, _) = cluster.address(2);
     let listener = TcpListener::bind((host, 0)).expect("a free port");
@@ -165,7 +166,8 @@ fn a_node_that_comes_back_elsewhere_is_found_again() {
     cluster.node(1).kill();
     wait_for("the two to have a leader", || cluster.status(3)?.leader);
     cluster.start_node(1);
-    cluster.client().put_until_done("after", "2");
+    load.wait_for_writes(50);
+    load.stop_and_check(&cluster);
 }
 
 #[test]
@@ -183,7 +185,7 @@ fn a_leader_that_is_taken_out_finishes_the_change_and_another_one_leads() {
     });
     load.wait_for_writes(50);
     assert_eq!(voters(&cluster), rest);
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
     // Whoever was taken out is told so, and is missed by nobody, though the file names it.
     assert_eq!(cluster.node(leader).wait(), 6);
     let health = raft_ctl(&cluster).arg("health").output().expect("raft-ctl starts");
@@ -207,7 +209,7 @@ fn all_members_are_replaced_by_others_in_one_change() {
     assert_eq!(cluster.node(1).wait(), 6, "it is told that it was removed");
     load.wait_for_writes(50);
     assert_eq!(voters(&cluster), [2, 3, 4]);
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
 }
 
 #[test]
@@ -223,13 +225,14 @@ fn a_change_goes_on_when_its_leader_is_killed() {
     change(&cluster, &["add", &place(&cluster, 4)]);
     assert_eq!(voters(&cluster), [1, 2, 3, 4]);
     load.wait_for_writes(50);
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
 }
 
 #[test]
 fn of_two_operators_one_is_told_that_the_members_have_changed() {
     let mut cluster = Cluster::start(&GROWING);
     cluster.wait_for_leader();
+    let load = Load::start(&cluster, 2);
     for id in [4, 5] {
         cluster.start_node_with(id, &["--join"]);
         identity(&cluster, id);
@@ -250,6 +253,7 @@ fn of_two_operators_one_is_told_that_the_members_have_changed() {
         change(&cluster, &["add", &place(&cluster, id)]);
     }
     assert_eq!(voters(&cluster), [1, 2, 3, 4, 5]);
+    load.stop_and_check(&cluster);
 }
 
 #[test]
@@ -277,6 +281,16 @@ fn a_dry_run_shows_what_would_be_and_changes_nothing() {
     let shown = change(&cluster, &["rm", "3", "--dry-run", "--json"]);
     let figures = r#""voters_before":3,"voters_after":2,"tolerated_before":1,"tolerated_after":0"#;
     assert!(shown.contains(figures), "{shown}");
+    let there = change(&cluster, &["rm", &place(&cluster, 3), "--dry-run", "--json"]);
+    assert_eq!(there, shown, "an address names a member as well as its number");
+    for (to, code, said) in [("2", 0, "node 2"), ("9", 2, "node 9 isn't a member")] {
+        let mut command = raft_ctl(&cluster);
+        let output = command.args(["transfer-leader", to, "--dry-run"]).output();
+        let output = output.expect("raft-ctl starts");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &errors(&output);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(text.contains(said), "{text}");
+    }
     assert_eq!(voters(&cluster), [1, 2, 3]);
 }
 
@@ -300,6 +314,6 @@ fn a_node_without_a_disk_that_was_stopped_comes_back_as_a_new_member_by_itself()
         });
         load.wait_for_writes(50);
     }
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
     cluster.wait_until_all_have_caught_up();
 }

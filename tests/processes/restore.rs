@@ -123,7 +123,7 @@ fn a_restored_cluster_goes_on_under_load_and_is_saved_and_restored_again() {
     let load = Load::start(&new, 2);
     load.wait_for_writes(100);
     let again = save(&new, "again.snap");
-    load.stop_and_read_back(&new);
+    load.stop_and_check(&new);
     let third = restored(&again);
     assert_eq!(third.client().get("key-3").as_deref(), Some("value-43"));
 }

@@ -245,5 +245,5 @@ fn a_backup_under_load_is_whole_and_one_flipped_byte_of_it_is_found() {
     flip(&file);
     let found = ctl(&cluster, &["snapshot", "verify", "--json", &path], 7);
     assert!(found.contains("\"offset\":"), "{found}");
-    load.stop_and_read_back(&cluster);
+    load.stop_and_check(&cluster);
 }

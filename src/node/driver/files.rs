@@ -245,9 +245,14 @@ impl Files {
         self.pieces.retain(|work| !is_for(work, peer));
     }
 
-    /// How long the file thread has had its work.
+    /// How long the file thread has had work on the disk.
     pub(crate) fn busy_for(&self, now: Time) -> Option<Duration> {
-        self.given.map(|_| now.since(self.since))
+        self.works_on_disk().then(|| now.since(self.since))
+    }
+
+    /// Whether the file thread has anything but memory to free, for which no disk is to blame.
+    fn works_on_disk(&self) -> bool {
+        self.given.is_some_and(|given| given != Given::Freeing)
     }
 
     /// What the file thread has counts as given to it now.
@@ -255,9 +260,9 @@ impl Files {
         self.since = now;
     }
 
-    /// When the work that the file thread has will be this old.
+    /// When the work on the disk that the file thread has will be this old.
     pub(crate) fn busy_until(&self, age: Duration) -> Option<Time> {
-        self.given.map(|_| self.since + age)
+        self.works_on_disk().then(|| self.since + age)
     }
 
     /// Whether somebody waits for what is read or stored. A spare that isn't made holds nobody
@@ -481,6 +486,20 @@ mod tests {
 
     fn removal(through: u64) -> Removal {
         Removal { through: Index(through), wanted: Index(through), max_bytes: 0 }
+    }
+
+    #[test]
+    fn memory_that_takes_long_to_free_is_not_a_disk_that_stands_still() {
+        let mut files = Files::default();
+        files.free(Box::new(vec![0_u8; 10]));
+        assert!(matches!(files.next_work(Time::ZERO), Some(FileWork::Free(_))));
+        let later = Time::ZERO + Duration::from_secs(60);
+        assert_eq!(files.busy_for(later), None);
+        assert_eq!(files.busy_until(Duration::from_secs(20)), None);
+        files.other_done();
+        files.read(work(Reader::Machine, 1));
+        assert!(files.next_work(later).is_some());
+        assert_eq!(files.busy_for(later + Duration::from_secs(1)), Some(Duration::from_secs(1)));
     }
 
     #[test]

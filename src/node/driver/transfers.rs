@@ -127,7 +127,10 @@ impl Driver {
     /// What the file thread did for snapshots and transfers.
     pub(super) fn snapshot_work_done(&mut self, report: FileReport) {
         match report {
-            FileReport::SnapshotWritten { .. } => self.snapshot_goes_on(),
+            FileReport::SnapshotWritten { used, .. } => {
+                used.into_iter().for_each(|used| self.files.free(Box::new(used)));
+                self.snapshot_goes_on();
+            }
             FileReport::SnapshotSaved { snapshot } => self.snapshot_saved(snapshot),
             FileReport::NoRoomForSnapshot(error) => self.no_room_for_snapshot(&error),
             FileReport::Piece { ticket, bytes } => self.piece_read(ticket, bytes),

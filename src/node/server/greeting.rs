@@ -113,7 +113,7 @@ impl<O: Outside> Server<O> {
             self.stop_if_left_behind(&answer.party)?;
             return match answer.party.member {
                 Some(by) if self.door.is_held_back(to.node(), answer) => {
-                    self.is_held_back(by.id, text)
+                    self.is_held_back(by.id, *code, text)
                 }
                 _ => Ok(()),
             };
@@ -159,8 +159,11 @@ impl<O: Outside> Server<O> {
 
     /// Another node won't speak with this one. Whom a quorum holds back for the data's sake must
     /// not go on; one that has no log yet must not even begin.
-    fn is_held_back(&mut self, by: NodeId, text: &str) -> Result<(), Exit> {
-        self.state.refusals.insert(by, text.to_owned());
+    fn is_held_back(&mut self, by: NodeId, code: HelloRefusal, text: &str) -> Result<(), Exit> {
+        if code == HelloRefusal::WIPED && self.is_being_taken_in() {
+            return Ok(());
+        }
+        self.state.refusals.insert(by);
         let is_enough = match &self.life {
             // It waits until the others take it in.
             Life::Forming(early) if early.forming.joins() => {
@@ -171,7 +174,7 @@ impl<O: Outside> Server<O> {
             Life::Serving(serving) => {
                 let (_, members) = serving.driver.raft().configuration();
                 let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
-                let refusing = voters().filter(|seat| self.state.refusals.contains_key(&seat.id));
+                let refusing = voters().filter(|seat| self.state.refusals.contains(&seat.id));
                 refusing.count() > voters().count() / 2
             }
             Life::Refounding { .. } | Life::Between => false,
@@ -181,6 +184,15 @@ impl<O: Outside> Server<O> {
             return Err(Exit::Refused(refused));
         }
         Ok(())
+    }
+
+    /// Whether this node follows in a cluster without knowing of a seat of its own: somebody has
+    /// one for it, of which the others may not have heard yet. Until then they know its number by
+    /// an earlier life.
+    fn is_being_taken_in(&self) -> bool {
+        let Life::Serving(serving) = &self.life else { return false };
+        let (_, members) = serving.driver.raft().configuration();
+        members.seat(self.door.me().member).is_none()
     }
 
     /// There is a connection to another node.

@@ -19,7 +19,7 @@ mod writing;
 
 pub use self::writing::Unsent;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::time::Duration;
 
@@ -100,8 +100,8 @@ pub(super) struct LoopState<S> {
     links: Links,
     /// The index of the configuration whose members are called.
     called_as_of: Option<Index>,
-    /// Who refuses this node for a reason that guards the data, and what they say.
-    refusals: BTreeMap<NodeId, String>,
+    /// Who refuses this node for a reason that guards the data.
+    refusals: BTreeSet<NodeId>,
     /// How many more requests of clients this turn takes.
     requests_left: usize,
     /// Down to where the client that is being read may bring that.
@@ -128,7 +128,7 @@ impl<S> LoopState<S> {
             deadlines: Deadlines::new(),
             links: Links::default(),
             called_as_of: None,
-            refusals: BTreeMap::new(),
+            refusals: BTreeSet::new(),
             requests_left: 0,
             requests_least: 0,
             accepts: true,

@@ -54,6 +54,8 @@ impl<O: Outside> Server<O> {
         is_founder: bool,
     ) {
         let (cluster, epoch) = (about.cluster, about.epoch);
+        // Those were refusals of a node that was no member.
+        self.state.refusals.clear();
         self.journal.follows(restored.hard_state.term);
         let text = format!("cluster {cluster}, entries up to {}", restored.last);
         self.journal.info("serving", &text);

@@ -26,7 +26,7 @@ use super::layout::Layout;
 use super::log_map::{BlockPlace, LogMap};
 use super::recover::{LogFound, read_log};
 use super::segment::SegmentHead;
-use super::snapshot;
+use super::snapshot::{self, Newest};
 use super::start::{check_owner, check_reach, cluster_of, lock, make_durable};
 use super::{Access, Corruption, Disk, DiskFile, OpenOptions, Refusal, SnapshotSink, StorageError};
 
@@ -300,8 +300,9 @@ fn state_is_lost<D: Disk>(
 ) -> Result<Option<Corruption>, StorageError> {
     let snapshots = snapshot::find(disk, layout, Access::ReadDevice)?;
     let cluster = cluster_of(log);
-    let chosen =
-        snapshot::choose(disk, layout, &snapshots, cluster, &log.map, &mut || Box::new(Heedless));
+    let sinks: &mut dyn FnMut() -> Box<dyn SnapshotSink> = &mut || Box::new(Heedless);
+    let newest = Newest::begin(disk, layout, &snapshots, sinks)?;
+    let chosen = snapshot::choose(disk, layout, &snapshots, newest, cluster, &log.map, sinks);
     let judged = chosen.and_then(|chosen| check_reach(layout, &chosen, log));
     match judged {
         Ok(()) => Ok(None),

@@ -44,6 +44,14 @@ enum Stage<D: Disk> {
     Verified(SnapshotId),
 }
 
+/// How far a snapshot is.
+pub(super) enum Step {
+    /// It isn't finished. What it is made from comes back when all of it was read.
+    Written(Option<Box<dyn SnapshotSource>>),
+    /// It counts.
+    Saved(SnapshotId),
+}
+
 /// Makes a whole snapshot, at once.
 pub(in crate::storage) fn build<D: Disk>(
     shared: &Shared<D>,
@@ -52,7 +60,7 @@ pub(in crate::storage) fn build<D: Disk>(
 ) -> Result<SnapshotId, StorageError> {
     let mut build = Build::begin(shared, head, source)?;
     loop {
-        if let Some(id) = build.step(shared, SYNC_BYTES)? {
+        if let Step::Saved(id) = build.step(shared, SYNC_BYTES)? {
             return Ok(id);
         }
     }
@@ -112,22 +120,22 @@ impl<D: Disk> Build<D> {
         done
     }
 
-    /// Goes on for about `budget` bytes. `Some`: the snapshot counts.
+    /// Goes on for about `budget` bytes.
     ///
     /// After an error of class [`NoSpace`](crate::storage::ErrorClass::NoSpace) nothing is left
     /// of it.
-    pub(super) fn step(
-        &mut self,
-        shared: &Shared<D>,
-        budget: u64,
-    ) -> Result<Option<SnapshotId>, StorageError> {
+    pub(super) fn step(&mut self, shared: &Shared<D>, budget: u64) -> Result<Step, StorageError> {
         match &mut self.stage {
             Stage::Writing(_) => {
                 let written = self.write_on(shared, budget);
-                if self.or_withdraw(shared, written)? {
-                    self.stage = Stage::Verifying(Box::new(self.read_back(shared)?));
+                if !self.or_withdraw(shared, written)? {
+                    return Ok(Step::Written(None));
                 }
-                Ok(None)
+                let next = Stage::Verifying(Box::new(self.read_back(shared)?));
+                Ok(Step::Written(match std::mem::replace(&mut self.stage, next) {
+                    Stage::Writing(source) => Some(source),
+                    Stage::Verifying(_) | Stage::Verified(_) => None,
+                }))
             }
             Stage::Verifying(walk) => {
                 match walk.step(budget, &mut |_| Ok(()))? {
@@ -135,13 +143,13 @@ impl<D: Disk> Build<D> {
                     Ok(false) => {}
                     Err(fault) => return Err(self.unlike(shared, fault)),
                 }
-                Ok(None)
+                Ok(Step::Written(None))
             }
             Stage::Verified(id) => {
                 let id = *id;
                 let published = self.publish(shared);
                 self.or_withdraw(shared, published)?;
-                Ok(Some(id))
+                Ok(Step::Saved(id))
             }
         }
     }

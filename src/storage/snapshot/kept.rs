@@ -9,7 +9,7 @@ use crate::model::{Index, LogId, MAX_PIECE_BYTES, SnapshotId};
 use crate::storage::shared::Shared;
 use crate::storage::{Access, Disk, DiskFile, ErrorClass, FileReport, StorageError};
 
-use super::build::Build;
+use super::build::{Build, Step};
 use super::read::{SnapshotFile, Walk};
 use super::receipt::{Receipt, ReceiptFound};
 use super::{Refusal, SnapshotFault, SnapshotHead, SnapshotSink, SnapshotSource};
@@ -77,7 +77,7 @@ impl<D: Disk> Snapshots<D> {
             Ok(build) => {
                 let bytes = build.written();
                 self.build = Some(build);
-                Ok(FileReport::SnapshotWritten { bytes })
+                Ok(FileReport::SnapshotWritten { bytes, used: None })
             }
             Err(error) => no_room(error),
         }
@@ -89,8 +89,10 @@ impl<D: Disk> Snapshots<D> {
     pub(in crate::storage) fn go_on(&mut self, budget: u64) -> Result<FileReport, StorageError> {
         let build = self.build.as_mut().expect("a snapshot was begun");
         match build.step(&self.shared, budget) {
-            Ok(None) => Ok(FileReport::SnapshotWritten { bytes: build.written() }),
-            Ok(Some(id)) => {
+            Ok(Step::Written(used)) => {
+                Ok(FileReport::SnapshotWritten { bytes: build.written(), used })
+            }
+            Ok(Step::Saved(id)) => {
                 self.build = None;
                 self.keep(id);
                 Ok(FileReport::SnapshotSaved { snapshot: id })

@@ -22,7 +22,7 @@ use bytes::BytesMut;
 pub(super) use build::build;
 pub use format::SnapshotHead;
 pub(super) use kept::Snapshots;
-pub(super) use opening::{Chosen, SnapshotsFound, choose, find, open};
+pub(super) use opening::{Chosen, Newest, SnapshotsFound, choose, find, open};
 pub use read::SnapshotFile;
 pub(super) use receipt::ReceiptFound;
 

@@ -10,7 +10,7 @@ use crate::storage::layout::{
 use crate::storage::log_map::LogMap;
 use crate::storage::{Access, Corruption, Disk, LoadedSnapshot, StorageError};
 
-use super::read::{Judged, SnapshotFile};
+use super::read::{Judged, READ_BYTES, SnapshotFile, Walk};
 use super::receipt::{self, ReceiptFound};
 use super::{Refusal, SnapshotFault, SnapshotSink};
 
@@ -82,10 +82,12 @@ pub(in crate::storage) fn choose<D: Disk>(
     disk: &D,
     layout: &Layout,
     found: &SnapshotsFound,
+    newest: Newest<D>,
     cluster: Option<(ClusterId, Epoch)>,
     log: &LogMap,
     sinks: &mut dyn FnMut() -> Box<dyn SnapshotSink>,
 ) -> Result<Chosen, StorageError> {
+    let mut begun = newest.0;
     let mut chosen = Chosen::default();
     let mut files = found.files.iter().copied();
     let mut skips = false;
@@ -98,7 +100,15 @@ pub(in crate::storage) fn choose<D: Disk>(
             skips = true;
             break;
         }
-        match load(disk, layout, last, cluster, sinks)? {
+        let loading = match begun.take() {
+            Some(newest) => newest,
+            None => Loading::begin(disk, layout, last, sinks)?,
+        };
+        let loaded = match loading {
+            Ok(loading) => loading.finish(layout, cluster)?,
+            Err(fault) => Err(fault),
+        };
+        match loaded {
             Ok(loaded) => {
                 chosen.kept.push(loaded.id);
                 chosen.loaded = Some(loaded);
@@ -166,29 +176,87 @@ pub(in crate::storage) fn open<D: Disk>(
     }))
 }
 
-fn load<D: Disk>(
-    disk: &D,
-    layout: &Layout,
-    last: LogId,
-    cluster: Option<(ClusterId, Epoch)>,
-    sinks: &mut dyn FnMut() -> Box<dyn SnapshotSink>,
-) -> Judged<LoadedSnapshot> {
-    let file = match open(disk, layout, last, Access::ReadDevice)? {
-        Ok(file) => file,
-        Err(fault) => return Ok(Err(fault)),
-    };
-    let (id, head) = (file.id(), file.head().clone());
-    if !head.is_of(cluster) {
-        let (cluster, epoch) = (head.cluster, head.epoch);
-        let what = format!("it is a snapshot of another cluster, {cluster} (epoch {epoch})");
-        let path = layout.below_root(&layout.snapshot(last));
-        let directory = layout.root.clone();
-        return Err(Corruption { directory, file: path, offset: 0, what, entries: None }.into());
+/// The newest snapshot, if there is one, while it is loaded. What comes of it counts for nothing
+/// before the log was read.
+pub(in crate::storage) struct Newest<D: Disk>(Option<Result<Loading<D>, SnapshotFault>>);
+
+impl<D: Disk> Newest<D> {
+    /// Reads its head and its foot.
+    pub(in crate::storage) fn begin(
+        disk: &D,
+        layout: &Layout,
+        found: &SnapshotsFound,
+        sinks: &mut dyn FnMut() -> Box<dyn SnapshotSink>,
+    ) -> Result<Newest<D>, StorageError> {
+        let last = found.files.first().copied();
+        let begun = last.map(|last| Loading::begin(disk, layout, last, sinks));
+        Ok(Newest(begun.transpose()?))
     }
-    let mut sink = sinks();
-    let read = file.read(&mut |payload| sink.take(payload))?;
-    let finished = read.and_then(|()| Ok(sink.finish()?));
-    Ok(finished.map(|()| LoadedSnapshot { id, head, sink }))
+
+    /// Reads a MiB or a little more of it, if there is more.
+    pub(in crate::storage) fn step(&mut self) -> Result<(), StorageError> {
+        match &mut self.0 {
+            Some(Ok(loading)) => loading.step(),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A snapshot that is loaded step by step.
+struct Loading<D: Disk> {
+    walk: Walk<D>,
+    sink: Box<dyn SnapshotSink>,
+    /// How the reading ended.
+    end: Option<Result<(), SnapshotFault>>,
+}
+
+impl<D: Disk> Loading<D> {
+    fn begin(
+        disk: &D,
+        layout: &Layout,
+        last: LogId,
+        sinks: &mut dyn FnMut() -> Box<dyn SnapshotSink>,
+    ) -> Judged<Loading<D>> {
+        let file = open(disk, layout, last, Access::ReadDevice)?;
+        Ok(file.map(|file| Loading { walk: file.walk(), sink: sinks(), end: None }))
+    }
+
+    fn step(&mut self) -> Result<(), StorageError> {
+        if self.end.is_none() {
+            let sink = &mut self.sink;
+            let read = self.walk.step(READ_BYTES, &mut |payload| sink.take(payload))?;
+            self.end = match read {
+                Ok(false) => None,
+                Ok(true) => Some(Ok(())),
+                Err(fault) => Some(Err(fault)),
+            };
+        }
+        Ok(())
+    }
+
+    fn finish(
+        mut self,
+        layout: &Layout,
+        cluster: Option<(ClusterId, Epoch)>,
+    ) -> Judged<LoadedSnapshot> {
+        let (id, head) = (self.walk.snapshot().id(), self.walk.snapshot().head().clone());
+        if !head.is_of(cluster) {
+            let (cluster, epoch) = (head.cluster, head.epoch);
+            let what = format!("it is a snapshot of another cluster, {cluster} (epoch {epoch})");
+            let path = layout.below_root(&layout.snapshot(id.last));
+            let directory = layout.root.clone();
+            return Err(Corruption { directory, file: path, offset: 0, what, entries: None }.into());
+        }
+        let read = loop {
+            match self.end.take() {
+                Some(read) => break read,
+                None => self.step()?,
+            }
+        };
+        let mut sink = self.sink;
+        let finished = read.and_then(|()| Ok(sink.finish()?));
+        Ok(finished.map(|()| LoadedSnapshot { id, head, sink }))
+    }
 }
 
 impl Chosen {

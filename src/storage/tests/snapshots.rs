@@ -98,14 +98,16 @@ fn a_snapshot_is_written_and_read_back_in_short_steps() {
     let source = Image::new(id(1, 7), 2_000_000);
     let begin = FileWork::BeginSnapshot { head: head(id(1, 7)), source };
     let mut report = node.files.perform(begin).unwrap();
-    let (mut steps, mut before) = (0, 0);
-    while let FileReport::SnapshotWritten { bytes } = report {
+    let (mut steps, mut before, mut given_back) = (0, 0, 0);
+    while let FileReport::SnapshotWritten { bytes, used } = report {
         assert!(bytes - before <= 200_000 + 61_440, "{before} {bytes}");
+        given_back += usize::from(used.is_some());
         before = bytes;
         steps += 1;
         report = node.files.perform(FileWork::ContinueSnapshot { budget: 200_000 }).unwrap();
     }
     assert!((16..32).contains(&steps), "{steps}");
+    assert_eq!(given_back, 1, "what it was made from, once");
     assert!(matches!(report, FileReport::SnapshotSaved { snapshot } if snapshot.bytes == before));
 }
 

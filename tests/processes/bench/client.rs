@@ -7,7 +7,7 @@ use raft_node::client::{self, Endpoint, Failure, Options, Pipeline};
 use raft_node::config::Address;
 use raft_node::kv::Scan;
 use raft_node::model::NodeId;
-use raft_node::wire::{StatusReply, StatusRole};
+use raft_node::wire::{Consistency, StatusReply, StatusRole};
 
 use super::{Cluster, wait_for};
 
@@ -32,11 +32,6 @@ impl Client {
     #[track_caller]
     pub(crate) fn put_until_done(&mut self, key: &str, value: &str) {
         wait_for("a put to be done", || (self.put(key, value) == Outcome::Done).then_some(()));
-    }
-
-    /// How raising the number under `key` by one ended.
-    pub(crate) fn increment(&mut self, key: &str) -> Outcome {
-        outcome(self.0.increment(key.as_bytes(), 1))
     }
 
     /// The value of `key`, as of now.
@@ -83,7 +78,18 @@ fn text(bytes: Vec<u8>) -> String {
 impl Cluster {
     /// A client that knows all nodes.
     pub(crate) fn client(&self) -> Client {
-        Client(client::Client::new(self.options(self.ids())))
+        Client(self.library_client())
+    }
+
+    /// The same, as the library has it.
+    pub(crate) fn library_client(&self) -> client::Client {
+        client::Client::new(self.options(self.ids()))
+    }
+
+    /// A client that reads what these nodes hold, however old it is.
+    pub(crate) fn stale_client_of(&self, ids: impl IntoIterator<Item = u16>) -> client::Client {
+        let (fixed, consistency) = (true, Consistency::Stale);
+        client::Client::new(Options { fixed, consistency, ..self.options(ids) })
     }
 
     /// A client that speaks to these nodes only.

@@ -8,6 +8,8 @@ mod load;
 mod pretender;
 mod process;
 pub(crate) mod raw;
+mod recorder;
+mod tap;
 
 pub(crate) use client::Outcome;
 pub(crate) use cluster::{Cluster, Shape};
@@ -16,6 +18,8 @@ pub(crate) use image::Image;
 pub(crate) use load::Load;
 pub(crate) use pretender::Pretender;
 pub(crate) use process::Process;
+pub(crate) use recorder::Recorder;
+pub(crate) use tap::{Tap, Taps, Withheld};
 
 use std::process::Command;
 use std::thread;

@@ -182,7 +182,7 @@ fn by_node(code: RefusalCode, text: &str, context: &Context) -> CliError {
             made(Code::SnapshotGone).hint("`raft-ctl snapshot ls` shows those that are kept")
         }
         RefusalCode::ChangeUnderWay => made(Code::ChangeUnderWay)
-            .hint("`raft-ctl status` shows the members; try again when it is over"),
+            .hint("`raft-ctl members ls` shows how far it is; ask again when it is over"),
         RefusalCode::MembersChanged => made(Code::MembersChanged)
             .hint("see what they are now, then ask again if that is still wanted"),
         RefusalCode::NoLiveQuorum => made(Code::NoLiveQuorum)

@@ -3,10 +3,6 @@
 use clap::{Args, Subcommand};
 
 /// See who is in the cluster, and change that.
-///
-/// NODE is the number of a node or its label in the configuration; a new one may also be
-/// given as HOST:PORT. Each change can be given again: where the members are what it asks
-/// for, it only waits. --dry-run shows what would be, and changes nothing.
 #[derive(Subcommand, Debug)]
 pub(crate) enum MembersCommand {
     /// List the members, and how far a change of them is

@@ -127,6 +127,11 @@ pub(crate) enum Command {
     /// event loop, no disk. Exit code 0 if any node answered, else 3.
     Ping(PingArgs),
     /// See who is in the cluster: add, replace and remove nodes
+    ///
+    /// NODE is the number of a node or its label in the configuration; a new one may also be
+    /// given as HOST:PORT. Each change can be given again: where the members are what it asks
+    /// for, it only waits, up to an hour if --timeout doesn't say otherwise. --dry-run shows
+    /// what would be, and changes nothing.
     #[command(subcommand)]
     Members(MembersCommand),
     /// Hand leadership to another node

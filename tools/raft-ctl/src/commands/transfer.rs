@@ -4,11 +4,13 @@ use std::thread;
 use std::time::Instant;
 
 use raft_node::client::Failure;
-use raft_node::model::{NodeId, Term};
+use raft_node::model::{NodeId, Standing, Term};
+use raft_node::wire::StatusReply;
 use serde::Serialize;
 
 use super::nodes::{INTERVAL, LONGEST_ANSWER, Nodes};
 use crate::cli::TransferArgs;
+use crate::codes::Code;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -107,21 +109,41 @@ fn target(name: &str, context: &Context) -> Result<NodeId, CliError> {
     })
 }
 
+/// Whether the node votes and goes on to.
+fn may_lead(to: NodeId, leader: &StatusReply) -> bool {
+    let mut seats = leader.configuration.seats().iter().filter(|seat| seat.id == to);
+    seats.any(|seat| seat.standing.votes() && seat.standing.goal() == Some(Standing::Voter))
+}
+
 fn dry_run(to: Option<NodeId>, context: &Context, out: &mut Output) -> Result<Exit, CliError> {
     let nodes = Nodes::ask(context);
     nodes.require_any()?;
-    let leader = nodes.leader();
+    let leader = nodes.leader().ok_or_else(|| explain::no_leader(context))?;
+    if let Some(error) = to.and_then(|to| not_a_member(to, &nodes)) {
+        return Err(error);
+    }
+    if let Some(to) = to.filter(|to| !may_lead(*to, leader)) {
+        let message = format!("node {to} doesn't vote, so it can't lead");
+        return Err(CliError::new(Code::NoTarget, message)
+            .hint("`raft-ctl members ls` shows who votes; nothing was changed"));
+    }
     if out.is_json() {
         out.json(&TransferObject {
             v: VERSION,
             outcome: "ok",
             dry_run: true,
-            leader: leader.map(|leader| leader.node.id.number()),
-            term: leader.map(|leader| leader.term.0),
+            leader: Some(leader.node.id.number()),
+            term: Some(leader.term.0),
             to: to.map(NodeId::number),
         })?;
+    } else if to == Some(leader.node.id) {
+        out.line(format!(
+            "{}  node {} leads already",
+            styled(GOOD, "nothing to do"),
+            leader.node.id
+        ))?;
     } else {
-        let from = leader.map_or_else(|| "nobody".to_owned(), |l| format!("node {}", l.node.id));
+        let from = format!("node {}", leader.node.id);
         let to = to.map_or_else(
             || "the most advanced of the others".to_owned(),
             |to| format!("node {to}"),

@@ -153,6 +153,15 @@ impl HostDisk {
         self.disk.rot(path, now / 1000, offset, bit).ok().map(|()| path.clone())
     }
 
+    /// Flips a bit of a snapshot, or of what was received of one.
+    pub(crate) fn rot_snapshot(&self, now: u64, random: &mut Random) -> Option<PathBuf> {
+        let mut files = self.disk.device_files(now / 1000);
+        files.retain(|(path, length)| *length > 0 && is_snapshot(path));
+        let (path, length) = random.pick(&files)?;
+        let (offset, bit) = (random.below(*length), random.below(8) as u8);
+        self.disk.rot(path, now / 1000, offset, bit).ok().map(|()| path.clone())
+    }
+
     /// Where a segment that is still written has what is known to be durable.
     fn proven(&self, path: &Path, now: u64) -> Option<Range<u64>> {
         let segment = self.disk.device_at(path, now / 1000).ok()?;
@@ -212,6 +221,10 @@ impl HostDisk {
 
 fn is_segment(path: &Path) -> bool {
     path.extension().is_some_and(|name| name == "seg")
+}
+
+fn is_snapshot(path: &Path) -> bool {
+    path.extension().is_some_and(|name| name == "snap" || name == "part")
 }
 
 /// Where the blocks of a segment begin.

@@ -10,6 +10,9 @@ use super::queue::Event;
 use super::random::Random;
 use super::{Fault, Phase, Scenario, World};
 
+/// What keeps a node from hearing of the others.
+const ABSENCES: [Fault; 4] = [Fault::Crashes, Fault::PowerCuts, Fault::Pauses, Fault::Cuts];
+
 /// The faults of a world.
 #[derive(Debug)]
 pub(super) struct Faults {
@@ -17,6 +20,8 @@ pub(super) struct Faults {
     /// Those that happen at a time of their own.
     kinds: Vec<Fault>,
     pause: u64,
+    /// How long what goes wrong next lasts, where that isn't drawn.
+    length: Option<u64>,
     election: u64,
     /// The machine that the last one was meant for.
     last: usize,
@@ -69,6 +74,7 @@ impl Faults {
             random,
             kinds: scenario.faults.iter().copied().filter(timed).collect(),
             pause: scenario.fault_pause,
+            length: None,
             election: scenario.election_timeout.as_nanos() as u64,
             last: 0,
         }
@@ -106,9 +112,6 @@ impl World {
     /// A machine is at something that is rare and takes a while: often something goes wrong just
     /// then, there or with its leader.
     pub(super) fn trouble(&mut self, machine: usize) {
-        if self.phase != Phase::Faulty {
-            return;
-        }
         self.faults.last = machine;
         while self.faults.random.permille(500) {
             let soon = self.faults.random.spread(100_000, self.faults.election);
@@ -121,10 +124,39 @@ impl World {
         if self.phase != Phase::Faulty {
             return;
         }
+        if self.scenario.has_short_logs && self.faults.random.permille(400) {
+            return self.send_away();
+        }
         let kinds = self.faults.kinds.clone();
-        let Some(kind) = self.faults.random.pick(&kinds) else { return };
+        let Some(kind) = self.faults.random.pick(&kinds).copied() else { return };
         let machine = self.faults.random.below(self.hosts.len() as u64) as usize;
         let machine = self.worth_most().unwrap_or(machine);
+        self.strike(kind, machine);
+    }
+
+    /// One that doesn't lead is away for so long that it needs a snapshot, and comes back while
+    /// things still go wrong.
+    fn send_away(&mut self) {
+        let leader = self.leader().map(|(leader, _)| leader);
+        let others: Vec<usize> =
+            (0..self.scenario.nodes).filter(|machine| Some(*machine) != leader).collect();
+        let Some(machine) = self.faults.random.pick(&others).copied() else { return };
+        let kinds = self.faults.kinds.iter().copied().filter(|fault| ABSENCES.contains(fault));
+        let kinds: Vec<Fault> = kinds.collect();
+        let Some(kind) = self.faults.random.pick(&kinds).copied() else { return };
+        let (shortest, most) = (3 * self.faults.election, self.scenario.time.as_nanos() as u64 / 4);
+        let length = self.faults.random.spread(shortest, most.max(shortest + 1));
+        self.faults.length = Some(length);
+        self.strike(kind, machine);
+        self.faults.length = None;
+        if self.faults.random.permille(500) {
+            // Who leads next may have kept less of its log than the one that has waited for it.
+            let at = self.now + self.faults.random.below(length);
+            self.queue.push(at, Event::Upset);
+        }
+    }
+
+    pub(super) fn strike(&mut self, kind: Fault, machine: usize) {
         self.faults.last = machine;
         match kind {
             Fault::Breaks => {
@@ -164,6 +196,9 @@ impl World {
     }
 
     pub(super) fn length(&mut self) -> u64 {
+        if let Some(length) = self.faults.length {
+            return length;
+        }
         let election = self.faults.election;
         // Some things last for so long that who comes back is to be sent a snapshot.
         match self.faults.random.permille(250) {

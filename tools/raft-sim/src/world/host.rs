@@ -52,6 +52,8 @@ pub(crate) struct Host {
     pub(crate) file_report: Option<Report>,
     /// Since when the log thread has had its work, if it has any.
     pub(crate) log_since: Option<u64>,
+    /// Until when all files but the log take long.
+    pub(crate) files_slow_until: u64,
     /// When the last of what its disk does now is done.
     pub(crate) disk_until: u64,
     /// Whether its directory was wiped, or has rotten, or is a copy: it may be refused.
@@ -91,6 +93,7 @@ impl Host {
             log_report: None,
             file_report: None,
             log_since: None,
+            files_slow_until: 0,
             disk_until: 0,
             may_end: false,
             is_copy: false,

@@ -9,7 +9,7 @@ use raft_node::raft::Raft;
 
 use super::majorities::decides;
 use super::queue::Event;
-use super::{Phase, World};
+use super::{Phase, World, journal};
 
 /// How many times in a row a leader may be found at what has to end within two election timeouts.
 const LOOKS: u32 = 8;
@@ -86,11 +86,18 @@ impl World {
     /// lag behind is bounded, so it counts only where the log is far from that.
     fn leaves_behind(&self, machine: usize, raft: &Raft) -> Option<String> {
         let base = raft.base().index;
-        let peers = raft.status().peers;
-        let sent = peers.iter().filter_map(|peer| peer.snapshot.map(|(snapshot, _)| snapshot));
-        let behind = sent.into_iter().find(|snapshot| snapshot.last.index < base)?;
+        let status = raft.status();
+        let mut sent = status.peers.iter().filter_map(|peer| Some(peer.snapshot?.0));
         let log_bytes = self.hosts[machine].disk.log_bytes() + self.scenario.segment_bytes;
-        (log_bytes < self.scenario.snapshots.max_lag_bytes).then(|| {
+        if log_bytes >= self.scenario.snapshots.max_lag_bytes {
+            return None;
+        }
+        if let Some(fallback) = status.snapshots.get(1)
+            && sent.clone().any(|snapshot| snapshot.last.index < fallback.last.index)
+        {
+            journal::mark("world", "a log waits for a transfer");
+        }
+        sent.find(|snapshot| snapshot.last.index < base).map(|behind| {
             format!(
                 "node {} sends snapshot {behind} and has let go of its log up to {base}",
                 machine + 1

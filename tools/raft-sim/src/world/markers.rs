@@ -37,6 +37,8 @@ const MARKERS: &[(&str, &str, &str)] = &[
     ("snapshot_lost", "", "finds a snapshot lost or damaged"),
     ("no_room_to_receive", "", "has no room to receive a snapshot"),
     ("received_snapshot_is_bad", "", "refuses a snapshot that it has received"),
+    ("world", "a snapshot was overtaken", "has loaded a snapshot that entries have overtaken"),
+    ("world", "a log waits for a transfer", "keeps its log for a slow transfer"),
     ("feature_level", "", "raises the feature level"),
     ("state_disputed", "", "disputes a state"),
     ("connection_dropped", "", "drops a connection"),

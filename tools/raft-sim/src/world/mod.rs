@@ -29,6 +29,7 @@ mod queues;
 mod random;
 mod scenario;
 mod trace;
+mod transfers;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -217,6 +218,7 @@ impl World {
                 self.plan_fault();
             }
             Event::Trouble => self.fault(),
+            Event::Upset => self.upset(),
             Event::Kill { machine, epoch, death } => self.kill_at_moment(machine, epoch, death),
             Event::FaultEnds(end) => self.fault_ends(end),
             Event::LookAtLeaders => self.look_at_leaders(),

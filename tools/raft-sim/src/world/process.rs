@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use raft_node::model::LogId;
 use raft_node::node::{Begin, Exit, Readiness, Report, Server, Store, open_on};
-use raft_node::storage::{ErrorClass, LogDone, RecoveryReport, Rotated};
+use raft_node::storage::{ErrorClass, FileReport, FileWork, LogDone, RecoveryReport, Rotated};
 
 use super::ear::Heard;
 use super::host::State;
@@ -219,13 +219,22 @@ impl World {
             self.queue.push(at, Event::LogDone { machine, epoch });
         }
         if let Some(work) = outside.files.take() {
-            host.disk.begin(begins);
-            let result = (workers.files)(work);
-            let at = host.disk.end(begins);
-            host.file_report = Some(Report::File(result));
-            host.disk_until = host.disk_until.max(at);
-            self.queue.push(at, Event::FileDone { machine, epoch });
+            self.give_file_work(machine, work);
         }
+    }
+
+    fn give_file_work(&mut self, machine: usize, work: FileWork) {
+        let delay = self.delay_of_files(machine, &work);
+        let host = &mut self.hosts[machine];
+        let workers = host.server.as_mut().and_then(|server| server.outside().workers.as_mut());
+        let Some(workers) = workers else { return };
+        host.disk.begin(self.now);
+        let result = (workers.files)(work);
+        let at = host.disk.end(self.now) + delay;
+        host.file_report = Some(Report::File(result));
+        host.disk_until = host.disk_until.max(at);
+        let epoch = host.epoch;
+        self.queue.push(at, Event::FileDone { machine, epoch });
     }
 
     pub(super) fn log_done(&mut self, machine: usize, epoch: u64) {
@@ -274,8 +283,16 @@ impl World {
         self.steps += 1;
         self.trace.add(self.now);
         let Some(report) = host.file_report.take() else { return };
-        if matches!(report, Report::File(Ok(raft_node::storage::FileReport::Entries { .. }))) {
-            journal::mark("world", "a follower is sent entries from disk");
+        match &report {
+            Report::File(Ok(FileReport::Entries { .. })) => {
+                journal::mark("world", "a follower is sent entries from disk");
+            }
+            Report::File(Ok(FileReport::Received { snapshot, .. }))
+                if snapshot.last.index <= self.seen[machine].applied.index =>
+            {
+                journal::mark("world", "a snapshot was overtaken");
+            }
+            _ => {}
         }
         host.reports.push(report);
         self.plan_turn(machine, self.now);
@@ -286,7 +303,7 @@ impl World {
         self.trace.take_journal(self.now, machine);
         let heard = journal::take_heard();
         if heard.iter().any(|one| matches!(one, Heard::Receives)) {
-            self.trouble(machine);
+            self.receives(machine);
         }
         let host = &self.hosts[machine];
         let mut result = Ok(());

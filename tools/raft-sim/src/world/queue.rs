@@ -1,6 +1,6 @@
 //! What is to happen, by the time at which it does.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::faults::FaultEnd;
@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Fault,
     /// Something more goes wrong.
     Trouble,
+    /// Whoever leads is to lead no more.
+    Upset,
     /// A process ends at a moment that was chosen.
     Kill { machine: usize, epoch: u64, death: Death },
     /// Something that went wrong is over.
@@ -40,56 +42,60 @@ pub(crate) enum Event {
     CheckUp,
 }
 
-#[derive(Debug)]
+/// When an event comes, and where it is kept until then. Ordered as they come: the earliest first,
+/// of the same time the one that was planned first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Planned {
     at: u64,
     number: u64,
-    event: Event,
+    place: u32,
 }
 
-impl PartialEq for Planned {
-    fn eq(&self, other: &Planned) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for Planned {}
-
-impl PartialOrd for Planned {
-    fn partial_cmp(&self, other: &Planned) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Planned {
-    /// The earliest is the greatest; of the same time, the one that was planned first.
-    fn cmp(&self, other: &Planned) -> Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
-    }
-}
-
-/// Events by time.
+/// Events by time. What is moved about in the order is small: the events themselves stay where they
+/// are.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    heap: BinaryHeap<Planned>,
+    order: BinaryHeap<Reverse<Planned>>,
+    events: Vec<Option<Event>>,
+    /// Places of `events` with nothing in them.
+    free: Vec<u32>,
     planned: u64,
 }
 
 impl Queue {
     pub(crate) fn push(&mut self, at: u64, event: Event) {
         self.planned += 1;
-        self.heap.push(Planned { at, number: self.planned, event });
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.events[place as usize] = Some(event);
+                place
+            }
+            None => {
+                self.events.push(Some(event));
+                self.events.len() as u32 - 1
+            }
+        };
+        self.order.push(Reverse(Planned { at, number: self.planned, place }));
     }
 
     pub(crate) fn pop(&mut self) -> Option<(u64, Event)> {
-        self.heap.pop().map(|planned| (planned.at, planned.event))
+        while let Some(Reverse(Planned { at, place, .. })) = self.order.pop() {
+            self.free.push(place);
+            if let Some(event) = self.events[place as usize].take() {
+                return Some((at, event));
+            }
+        }
+        None
     }
 
     /// Takes out the network's events that never came about.
     pub(crate) fn retain_transits(&mut self, mut keep: impl FnMut(&Transit) -> bool) {
-        self.heap.retain(|planned| match &planned.event {
-            Event::Transit(transit) => keep(transit),
-            _ => true,
-        });
+        for event in &mut self.events {
+            if let Some(Event::Transit(transit)) = event
+                && !keep(transit)
+            {
+                *event = None;
+            }
+        }
     }
 }

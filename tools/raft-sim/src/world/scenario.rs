@@ -173,6 +173,8 @@ pub struct Scenario {
     pub(crate) weather: Weather,
     /// The pause between two faults, on average, in nanoseconds.
     pub(crate) fault_pause: u64,
+    /// Whether logs are short: who was away for a while is to be sent a snapshot.
+    pub(crate) has_short_logs: bool,
     pub(crate) keys: u64,
     pub(crate) value_bytes: u64,
     /// The pause of a client between two operations, on average, in nanoseconds.
@@ -203,12 +205,20 @@ impl Scenario {
         let is_quiet = random.permille(50);
         let allowed =
             |fault: &Fault| choices.faults.as_ref().is_none_or(|faults| faults.contains(fault));
-        let faults: Vec<Fault> = drawn.into_iter().filter(allowed).collect();
+        let mut faults: Vec<Fault> = drawn.into_iter().filter(allowed).collect();
+        // In some, logs are short: who was away is sent a snapshot, again and again. Less else goes
+        // wrong there, so that much is written meanwhile.
+        let mut lags = Random::stream(seed, "lags");
+        let is_short = lags.permille(300);
+        if is_short {
+            faults.retain(|_| lags.permille(500));
+        }
         let election_ms = random.spread(100, 800);
         let seconds = if is_quiet { random.between(60, 300) } else { random.between(3, 20) };
         let delays = faults.contains(&Fault::Delays);
         let weather = draw_weather(&mut random, election_ms, delays);
         let segment_bytes = random.spread(8 << 10, 256 << 10) & !4095;
+        let segment_bytes = if is_short { 8 << 10 } else { segment_bytes };
         // Some write so much that who was away for a while is to be sent a snapshot.
         let writes_much = Random::stream(seed, "values").permille(250);
         let most_value_bytes = if writes_much { segment_bytes / 4 } else { 2048 };
@@ -225,17 +235,32 @@ impl Scenario {
             ),
             segment_bytes,
             max_batch_bytes: random.spread(1 << 10, 256 << 10),
-            max_inflight_bytes: random.spread(4 << 10, 1 << 20),
+            max_inflight_bytes: match is_short {
+                // A snapshot goes in many pieces.
+                true => lags.spread(4 << 10, 32 << 10),
+                false => random.spread(4 << 10, 1 << 20),
+            },
             max_unpersisted_bytes: random.spread(4 << 10, 1 << 20),
             recent_bytes: random.spread(1 << 10, 1 << 20),
-            snapshots: draw_snapshots(&mut Random::stream(seed, "snapshots")),
+            snapshots: match is_short {
+                true => draw_short(&mut lags),
+                false => draw_snapshots(&mut Random::stream(seed, "snapshots")),
+            },
             weather,
-            fault_pause: random.spread(election_ms / 2, election_ms * 10)
+            fault_pause: random
+                .spread(election_ms / 2, election_ms * if is_short { 5 } else { 10 })
                 * 1_000_000
                 * if is_quiet { 20 } else { 1 },
+            has_short_logs: is_short,
             keys: random.spread(2, 64),
-            value_bytes: random.spread(8, most_value_bytes),
-            think: random.spread(3_000_000, 200_000_000) * if is_quiet { 10 } else { 1 },
+            value_bytes: match is_short {
+                true => most_value_bytes,
+                false => random.spread(8, most_value_bytes),
+            },
+            think: match is_short && !is_quiet {
+                true => lags.spread(3_000_000, 40_000_000),
+                false => random.spread(3_000_000, 200_000_000) * if is_quiet { 10 } else { 1 },
+            },
             sync_us: (random.spread(50, 400), random.spread(400, 4000)),
         }
     }
@@ -243,7 +268,9 @@ impl Scenario {
     /// How many entries a machine keeps behind what its snapshots cover: their files may differ.
     pub(crate) fn keep_entries(&self, machine: usize) -> u64 {
         let mut random = Random::stream(self.seed, &format!("file {machine}"));
-        let own = random.spread(1, 500) - 1;
+        // Where most logs are short, who has a long one sends entries in place of a snapshot.
+        let own = if self.has_short_logs { (100, 1000) } else { (1, 500) };
+        let own = random.spread(own.0, own.1) - 1;
         if random.permille(500) { own } else { self.snapshots.keep_entries }
     }
 
@@ -261,6 +288,21 @@ fn draw_snapshots(random: &mut Random) -> Snapshots {
         max_age: Duration::from_millis(random.spread(500, 60_000)),
         keep_entries: random.spread(1, 500) - 1,
         max_lag_bytes: random.spread(1 << 8, 1 << 20),
+    }
+}
+
+/// Snapshots follow each other closely, and little stays behind them: either for no member, or for
+/// each that isn't sent a snapshot.
+fn draw_short(random: &mut Random) -> Snapshots {
+    Snapshots {
+        min_log_bytes: random.spread(500, 4_000),
+        log_ratio: 1,
+        max_age: Duration::from_millis(random.spread(500, 4_000)),
+        keep_entries: random.spread(1, 20) - 1,
+        max_lag_bytes: match random.permille(500) {
+            true => random.spread(1 << 8, 1 << 13),
+            false => random.spread(1 << 18, 1 << 22),
+        },
     }
 }
 

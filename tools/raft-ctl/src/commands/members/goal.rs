@@ -93,7 +93,7 @@ impl<'a> Goal<'a> {
 
     pub(super) fn remove(&mut self, nodes: &[String]) -> Result<(), CliError> {
         for name in nodes {
-            let id = self.member(name)?;
+            let id = self.member(name).or_else(|error| self.leaver(name).ok_or(error))?;
             self.seats.retain(|seat| seat.id != id);
         }
         Ok(())
@@ -125,11 +125,10 @@ impl<'a> Goal<'a> {
             )));
         }
         if old.iter().any(|seat| seat.member() == Some(found.member)) {
-            return Err(CliError::new(
-                Code::BadMembers,
-                format!("node {id} at {} is the member itself, with its data", found.address),
-            )
-            .hint("there is nothing to replace; nothing was changed"));
+            // It may have taken the old one's place by this very command.
+            let address = &found.address;
+            self.notes.push(format!("node {id} at {address} is the member itself, with its data"));
+            return Ok(());
         }
         let votes = old.iter().any(|seat| seat.standing == Standing::Voter);
         let standing = if votes { Standing::Voter } else { Standing::Learner };
@@ -217,10 +216,23 @@ impl<'a> Goal<'a> {
         listed.or_else(|| name.parse().ok().and_then(NodeId::new))
     }
 
-    /// The member of this name.
+    /// The node of this name that leaves by the change under way, or has left.
+    fn leaver(&mut self, name: &str) -> Option<NodeId> {
+        let id = self.known(name)?;
+        if self.before().iter().any(|seat| seat.id == id) {
+            return Some(id);
+        }
+        let removed = self.view.leader.configuration.removed();
+        removed.iter().find(|member| member.id == id)?;
+        self.notes.push(format!("node {id} was taken out before"));
+        Some(id)
+    }
+
+    /// The member of this name, or at this address.
     fn member(&self, name: &str) -> Result<NodeId, CliError> {
         let known = self.known(name).filter(|id| self.seats.iter().any(|seat| seat.id == *id));
-        known.ok_or_else(|| {
+        let there = || self.seats.iter().find(|seat| seat.address == name).map(|seat| seat.id);
+        known.or_else(there).ok_or_else(|| {
             CliError::usage(format!("{name} isn't a member of the cluster"))
                 .hint(format!("its members are {}; nothing was changed", seats_text(&self.seats)))
         })
@@ -229,7 +241,7 @@ impl<'a> Goal<'a> {
 
 fn address(text: &str) -> Result<Address, CliError> {
     text.parse().map_err(|reason| {
-        CliError::usage(format!("{text}: there is no such node in the configuration, and {reason}"))
+        CliError::usage(format!("{text} is no node of the configuration; an address {reason}"))
             .hint("nothing was changed")
     })
 }
