@@ -1,7 +1,7 @@
 //! Starting a node.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use signal_hook_mio::v1_0::Signals;
@@ -15,7 +15,7 @@ use super::server::Server;
 use super::sockets;
 use crate::config::{Config, Node, Overrides, StorageClass};
 use crate::model::{Boot, ClusterId, Incarnation, NodeId};
-use crate::storage::end_on_bus_error;
+use crate::storage::{Directory, RealDisk, end_on_bus_error};
 
 /// What a node is started with.
 pub struct Start {
@@ -70,10 +70,28 @@ const FORM_AND_ID: &str = "a quorum can't form a cluster whose id is fixed: noth
 /// stands still.
 #[must_use]
 pub fn run(start: Start) -> Exit {
-    match prepare(start) {
+    let is_kept = start.config.cluster.storage_class == StorageClass::File;
+    let node = start.config.node_by_id(start.me).filter(|_| is_kept);
+    let directory = node.map(|node| start.config.data_directory(node));
+    let exit = match prepare(start) {
         Ok(event_loop) => event_loop.run(),
         Err(exit) => exit,
+    };
+    match (exit, directory) {
+        (Exit::Differs(text), Some(directory)) => forget_state(text, &directory),
+        (exit, _) => exit,
     }
+}
+
+/// The state isn't that of the others, so its snapshots aren't either.
+fn forget_state(text: String, directory: &Path) -> Exit {
+    Exit::Differs(match Directory::set_snapshots_aside(&RealDisk, directory) {
+        Ok(count) => format!(
+            "{text}. {count} snapshots of it were set aside, ending in .bad; the next start makes \
+             the state from the log, or takes it from the others"
+        ),
+        Err(error) => format!("{text}. Its snapshots couldn't be set aside: {error}"),
+    })
 }
 
 /// Opens the directory, binds the address, and puts the event loop together.

@@ -189,6 +189,14 @@ impl Directory {
 }
 
 impl Directory {
+    /// Sets all snapshots of the directory at `path` aside, durably, the newest first; tells how
+    /// many there were. It is for a node whose state isn't that of the others, and ends: the next
+    /// start makes the state from the log, or takes it from the others. What still works on the
+    /// directory must be of this process.
+    pub fn set_snapshots_aside<D: Disk>(disk: &D, path: &Path) -> Result<usize, StorageError> {
+        snapshot::set_aside(disk, path)
+    }
+
     /// Whether [`Directory::begin_epoch`] can be done, and whether it was done before. Nothing is
     /// changed.
     pub fn check_epoch<D: Disk>(

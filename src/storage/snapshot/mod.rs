@@ -7,6 +7,7 @@
 //! - `kept`: all that the file thread does with them;
 //! - `opening`: what a start finds.
 
+mod aside;
 mod build;
 mod format;
 mod kept;
@@ -19,6 +20,7 @@ use std::fmt::Debug;
 
 use bytes::BytesMut;
 
+pub(super) use aside::set_aside;
 pub(super) use build::build;
 pub use format::SnapshotHead;
 pub(super) use kept::Snapshots;

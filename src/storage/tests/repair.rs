@@ -6,14 +6,15 @@ use bytes::Bytes;
 
 use super::crash::outcomes;
 use super::harness::{
-    ROOT, all_entries, append, append_in_term, commands, entry_id, founded, id, options,
+    ROOT, all_entries, append, append_in_term, commands, entry_id, founded, id, options, start,
     start_with, vote,
 };
+use super::images;
 use super::losable::{LosableDisk, Trouble};
 use crate::model::{Batch, HardState, Index, LogId, SnapshotId, Term, WriteSeq};
 use crate::storage::{
-    Attempt, ErrorClass, HeldLog, Holder, Lack, LogWork, OpenOptions, Recovered, Repair,
-    StorageError,
+    Attempt, Directory, ErrorClass, FileWork, HeldLog, Holder, Lack, LogWork, OpenOptions,
+    Recovered, Repair, StorageError,
 };
 
 /// Segments as short as they can be, so that every byte can have its turn.
@@ -80,10 +81,13 @@ fn entries(log: &[Vec<u8>], behind: LogId, until: LogId) -> Vec<Batch> {
     wanted.chunks(2).map(|few| Batch::parse(Bytes::from(few.concat())).unwrap()).collect()
 }
 
-/// Another node, which leads in a term.
+/// Another node, which leads in a term. Its log begins behind `base`, where its snapshot ends if it
+/// has one.
 struct Peer<'a> {
     term: Term,
     log: &'a [Vec<u8>],
+    base: LogId,
+    snapshot: Option<(SnapshotId, Vec<u8>)>,
 }
 
 impl Holder for Peer<'_> {
@@ -94,7 +98,8 @@ impl Holder for Peer<'_> {
     fn log(&mut self, behind: &[LogId], until: Option<LogId>) -> Result<HeldLog, String> {
         let last = entry_id(self.log.last().unwrap());
         let is_held = until.is_none_or(|until| holds(self.log, until));
-        let behind = behind.iter().copied().find(|id| is_held && holds(self.log, *id));
+        let is_there = |id: &LogId| id.index >= self.base.index && holds(self.log, *id);
+        let behind = behind.iter().copied().find(|id| is_held && is_there(id));
         // A few at a time.
         let given = behind.and_then(|behind| {
             entries(self.log, behind, until.unwrap_or(last)).first().map(Batch::bytes)
@@ -109,16 +114,23 @@ impl Holder for Peer<'_> {
     }
 
     fn newest_snapshot(&mut self) -> Result<Option<SnapshotId>, String> {
-        Ok(None)
+        Ok(self.snapshot.as_ref().map(|(id, _)| *id))
     }
 
-    fn piece(&mut self, _: SnapshotId, _: u64) -> Result<Bytes, String> {
-        Err("there is none".to_owned())
+    fn piece(&mut self, id: SnapshotId, offset: u64) -> Result<Bytes, String> {
+        let (known, bytes) = self.snapshot.as_ref().ok_or("there is none")?;
+        assert_eq!(*known, id);
+        let from = offset as usize;
+        Ok(Bytes::copy_from_slice(&bytes[from..bytes.len().min(from + 3000)]))
     }
 
     fn wait(&mut self) {
         panic!("all is on disk");
     }
+}
+
+fn whole(term: Term, log: &[Vec<u8>]) -> Peer<'_> {
+    Peer { term, log, base: LogId::ORIGIN, snapshot: None }
 }
 
 /// Repairs the log out of that of another node, which leads in the term of the hard state; tells
@@ -134,7 +146,7 @@ fn repair(disk: &LosableDisk, log: &[Vec<u8>]) -> Result<Option<[u64; 2]>, Stora
             Lack::Everything => false,
         };
         let mut said = Vec::new();
-        match repair.attempt(&mut [Peer { term, log }], &mut said)? {
+        match repair.attempt(&mut [whole(term, log)], &mut said)? {
             Attempt::Done(_) => made[usize::from(!is_known)] += 1,
             Attempt::Waits(_) => panic!("{said:?}"),
         }
@@ -334,4 +346,81 @@ fn a_log_that_says_more_than_its_hard_state_is_not_repaired() {
     disk.damage(&path, |now| now.copy_from_slice(&bytes));
     assert_eq!(outcome(&disk.copy()).unwrap_err(), ErrorClass::Corrupt);
     assert!(Repair::look(disk, Path::new(ROOT), &small()).unwrap().is_none());
+}
+
+#[test]
+fn a_leader_of_an_earlier_term_is_not_believed() {
+    let (disk, (_, log)) = directory();
+    disk.take_away(segments(&disk).last().unwrap());
+    let repair = Repair::look(disk.copy(), Path::new(ROOT), &small()).unwrap().unwrap();
+    let before = Term(repair.term().0 - 1);
+    let (mut said, mut peer) = (Vec::new(), [whole(before, &log)]);
+    let attempt = repair.attempt(&mut peer, &mut said).unwrap();
+    assert!(matches!(attempt, Attempt::Waits(Some(_))), "{attempt:?}");
+    assert_eq!(outcome(&disk).unwrap_err(), ErrorClass::Corrupt);
+}
+
+#[test]
+fn where_the_log_of_the_leader_begins_later_its_snapshot_is_taken_and_its_term() {
+    let (disk, (hard_state, log)) = directory();
+    disk.take_away(segments(&disk).last().unwrap());
+    let last = entry_id(&log[11]);
+    let bytes = images::file(&images::head(last), &images::payload(last, 100_000));
+    let id = images::id_of(&images::head(last), &bytes);
+    let term = Term(hard_state.term.0 + 4);
+    for number in 1.. {
+        let disk = disk.copy();
+        disk.set_trouble(Some(Trouble::PowerGoes(disk.operations() + number)));
+        let peer = || [Peer { term, log: &log, base: last, snapshot: Some((id, bytes.clone())) }];
+        let repair = Repair::look(disk.clone(), Path::new(ROOT), &small()).unwrap().unwrap();
+        let done = repair.attempt(&mut peer(), &mut Vec::new());
+        for after in outcomes(&disk, 0..4) {
+            if let Some(repair) = Repair::look(after.clone(), Path::new(ROOT), &small()).unwrap() {
+                let again = repair.attempt(&mut peer(), &mut Vec::new()).unwrap();
+                assert!(matches!(again, Attempt::Done(_)), "step {number}: {again:?}");
+            }
+            let mut node = start_with(&after, small()).unwrap();
+            let loaded = node.snapshot.take().expect("there is one");
+            assert_eq!((loaded.id, node.base, node.last), (id, last, Index(15)));
+            assert_eq!(node.hard_state, HardState { term, vote: None });
+            assert!(images::contents(loaded.sink) == images::payload(last, 100_000));
+            assert!(all_entries(&mut node.files, 13, node.last) == log[12..]);
+        }
+        if done.is_ok() {
+            break;
+        }
+    }
+}
+
+#[test]
+fn whose_state_is_not_that_of_the_others_gets_it_from_them() {
+    let disk = LosableDisk::new();
+    let mut node = founded(&disk, options());
+    append(&mut node.writer, id(0, 1), commands(1, 2, 10, 1000));
+    append(&mut node.writer, id(1, 11), commands(1, 12, 9, 1000));
+    append(&mut node.writer, id(1, 20), commands(1, 21, 10, 1000));
+    append(&mut node.writer, id(1, 30), commands(1, 31, 10, 1000));
+    let log = all_entries(&mut node.files, 1, Index(40));
+    for last in [id(1, 19), id(1, 25)] {
+        images::build(&mut node.files, last, 10).unwrap();
+    }
+    let (through, wanted) = (Index(19), Index(19));
+    let work = FileWork::RemoveThrough { through, wanted, max_bytes: u64::MAX };
+    node.files.perform(work).unwrap();
+    assert_eq!(Directory::set_snapshots_aside(&disk, Path::new(ROOT)).unwrap(), 2);
+    drop(node);
+    let disk = disk.after_process_end();
+    assert_eq!(kept(&disk).len(), 2);
+    assert!(matches!(start(&disk), Err(StorageError::Corrupt(_))));
+    let mut repair = Repair::look(disk.clone(), Path::new(ROOT), &options()).unwrap().unwrap();
+    assert_eq!(repair.lack(), Lack::Everything);
+    let term = repair.term();
+    let last = id(1, 30);
+    let bytes = images::file(&images::head(last), &images::payload(last, 500));
+    let snapshot = Some((images::id_of(&images::head(last), &bytes), bytes));
+    let mut peer = [Peer { term, log: &log, base: last, snapshot }];
+    let attempt = repair.attempt(&mut peer, &mut Vec::new()).unwrap();
+    assert!(matches!(attempt, Attempt::Done(_)), "{attempt:?}");
+    let node = start(&disk).unwrap();
+    assert_eq!((node.base, node.last, node.snapshots.len()), (last, Index(40), 1));
 }

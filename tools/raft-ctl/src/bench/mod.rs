@@ -2,7 +2,7 @@
 
 mod cluster;
 mod connection;
-mod limits;
+pub(crate) mod limits;
 mod load;
 mod plan;
 mod report;

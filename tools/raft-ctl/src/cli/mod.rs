@@ -1,6 +1,7 @@
 //! The command line. The comments of these types are what `--help` prints.
 
 mod bench;
+mod check;
 mod cluster;
 mod global;
 mod key_value;
@@ -13,6 +14,7 @@ mod repair;
 mod snapshot;
 
 pub(crate) use bench::{BenchArgs, Operation};
+pub(crate) use check::{CheckCommand, CheckDiskArgs};
 pub(crate) use cluster::{HashArgs, PingArgs, StatusArgs, TransferArgs, WaitArgs};
 pub(crate) use global::{Consistency, Format, Global};
 pub(crate) use key_value::{
@@ -168,6 +170,9 @@ pub(crate) enum Command {
     /// directory, a round trip over loopback), so that the result can be read as a share of
     /// them. The keys written begin with "bench:" and stay.
     Bench(BenchArgs),
+    /// Look whether this machine is fit for a node
+    #[command(subcommand)]
+    Check(CheckCommand),
     /// Print what makes a shell complete this program's commands and options
     ///
     /// For bash: raft-ctl completions bash > /etc/bash_completion.d/raft-ctl, or below

@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod change;
+mod check;
 mod get;
 mod hash;
 mod health;
@@ -36,6 +37,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<Exit, CliError> {
         Command::Recover(command) => return recover::run(command, &cli.global, out),
         Command::Snapshot(SnapshotCommand::Show(args)) => return snapshot::show(args, out),
         Command::Snapshot(SnapshotCommand::Verify(args)) => return snapshot::verify(args, out),
+        Command::Check(command) => return check::run(command, out),
         Command::Completions(args) => return pages::completions(args, out),
         Command::Man(args) => return pages::man(args, out),
         _ => {}
@@ -63,6 +65,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<Exit, CliError> {
         Command::Log(_)
         | Command::Meta(_)
         | Command::Recover(_)
+        | Command::Check(_)
         | Command::Completions(_)
         | Command::Man(_) => unreachable!("carried out above"),
     }

@@ -268,3 +268,17 @@ fn what_is_no_directory_of_a_node_is_refused() {
         }
     }
 }
+
+#[test]
+fn a_disk_is_measured_and_nothing_is_left_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().display().to_string();
+    let told = raft_ctl(&["check", "disk", "--time", "300ms", "--json", &path], b"");
+    assert!(told.code == 0 || told.code == 1, "{told:?}");
+    for part in ["\"fit\":", "\"blocks\":\"small\",\"bytes\":320", "\"election_timeout_ms\":"] {
+        assert!(told.out.contains(part), "{part}: {}", told.out);
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    let nowhere = raft_ctl(&["check", "disk", &format!("{path}/nowhere")], b"");
+    assert_eq!(nowhere.code, 8, "{nowhere:?}");
+}

@@ -63,7 +63,7 @@ pub enum Fault {
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Fault; 22] = [
+    pub const ALL: [Fault; 23] = [
         Fault::Delays,
         Fault::Breaks,
         Fault::Cuts,
