@@ -26,6 +26,10 @@ pub(crate) enum Heard {
     Answered(Answered),
     /// It begins to receive a snapshot.
     Receives,
+    /// Another configuration is in force there.
+    Changes,
+    /// It hands leadership over.
+    HandsOver,
     /// It tells, or is told, what a leader knows of the members.
     Levels { term: Term, commit: Index, levels: Vec<PeerLevel> },
 }

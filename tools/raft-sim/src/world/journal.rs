@@ -120,6 +120,8 @@ impl Log for Writer {
             }
             match (event, pairs.reason.as_deref()) {
                 ("connected", _) => page.heard.push(Heard::LetIn),
+                ("transfer", _) => page.heard.push(Heard::HandsOver),
+                ("configuration", _) => page.heard.push(Heard::Changes),
                 ("snapshot_receiving", Some("begins")) => page.heard.push(Heard::Receives),
                 _ => {}
             }
