@@ -61,6 +61,14 @@ enum Waits {
     Pausing,
 }
 
+/// Of all operators of a world each asks equally often: as a rule now and then, and in a quarter of the
+/// worlds again and again, so that they ask whoever leads as soon as it does.
+fn operator(scenario: &Scenario) -> Operator {
+    let is_eager = Random::stream(scenario.seed, "operators").permille(250);
+    let least = if scenario.has(Fault::Wipes) { 3 } else { 1 };
+    Operator::new(least, if is_eager { 700 } else { 150 })
+}
+
 /// A client.
 pub(crate) struct Client {
     index: usize,
@@ -134,8 +142,7 @@ impl Client {
             hands_over: index == 0 && scenario.has(Fault::Stops),
             nodes: (1..=machines).filter_map(|number| NodeId::new(number as u16)).collect(),
             // Two of them: they get in each other's way.
-            operator: (index < 2 && scenario.has(Fault::Changes))
-                .then(|| Operator::new(if scenario.has(Fault::Wipes) { 3 } else { 1 })),
+            operator: (index < 2 && scenario.has(Fault::Changes)).then(|| operator(scenario)),
             random,
             look_at: Some(0),
             look: 0,

@@ -11,9 +11,32 @@ pub(crate) struct Configurations {
     committed: Option<(Index, Rc<Configuration>)>,
     /// What may be committed yet.
     open: BTreeMap<LogId, Rc<Configuration>>,
+    /// All that leaders have made, and the founding ones.
+    made: BTreeMap<LogId, Rc<Configuration>>,
 }
 
 impl Configurations {
+    /// A leader has made a configuration, or a node has stored a founding one.
+    pub(crate) fn is_made(&mut self, id: LogId, members: &Rc<Configuration>) {
+        self.made.entry(id).or_insert_with(|| Rc::clone(members));
+    }
+
+    /// Whether a leader has made this one. Of one that is in a snapshot only the index is known.
+    pub(crate) fn has_made(
+        &self,
+        id: Option<LogId>,
+        index: Index,
+        members: &Configuration,
+    ) -> bool {
+        match id {
+            Some(id) => self.made.get(&id).is_some_and(|made| made.as_ref() == members),
+            None => {
+                let mut there = self.made.iter().filter(|(id, _)| id.index == index);
+                there.any(|(_, made)| made.as_ref() == members)
+            }
+        }
+    }
+
     /// A node enters a configuration, which isn't committed as far as anybody knows.
     pub(crate) fn entered(&mut self, id: LogId, members: &Rc<Configuration>) {
         self.open.entry(id).or_insert_with(|| Rc::clone(members));

@@ -28,6 +28,10 @@ pub(crate) enum Heard {
     Receives,
     /// It founds a cluster.
     Founds,
+    /// Another configuration is in force there.
+    Changes,
+    /// It hands leadership over.
+    HandsOver,
     /// It tells, or is told, what a leader knows of the members.
     Levels { term: Term, commit: Index, levels: Vec<PeerLevel> },
 }

@@ -77,6 +77,8 @@ pub(crate) struct Host {
     pub(crate) door: Door,
     /// What it has read and doesn't work with yet.
     pub(crate) store: Option<Store>,
+    /// Whether its process is a member of a cluster.
+    pub(crate) serves: bool,
 }
 
 impl Host {
@@ -113,6 +115,7 @@ impl Host {
             astray: 0,
             door: Door::default(),
             store: None,
+            serves: false,
         }
     }
 
@@ -147,6 +150,7 @@ impl Host {
     /// The process is gone, and what it had in memory.
     pub(crate) fn drop_process(&mut self) {
         self.server = None;
+        self.serves = false;
         self.door = Door::default();
         self.epoch += 1;
         self.turn_at = None;

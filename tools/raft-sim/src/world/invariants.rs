@@ -134,14 +134,34 @@ impl Cluster {
         }
         if seen.members.as_ref().is_none_or(|(known, _)| *known != index) {
             let members = Rc::new(members.clone());
-            self.entered(raft, index, &members);
+            self.entered(raft, index, &members, ledgers.member(machine))?;
             seen.members = Some((index, members));
         }
         seen.configuration = index;
         self.applied(driver, seen)
     }
 
-    fn entered(&mut self, raft: &Raft, index: Index, members: &Rc<Configuration>) {
+    /// A node goes by another configuration: one that a leader has made, which stands where it was
+    /// put.
+    fn entered(
+        &mut self,
+        raft: &Raft,
+        index: Index,
+        members: &Rc<Configuration>,
+        me: Option<Member>,
+    ) -> Result<(), Broken> {
+        let own = raft.id(index);
+        let is_maker = |id: LogId| {
+            id.index <= Index(1) || me.is_some() && self.leaders.get(&id.term).copied() == me
+        };
+        if let Some(id) = own.filter(|id| is_maker(*id)) {
+            self.configurations.is_made(id, members);
+        }
+        if index > Index::ZERO && !self.configurations.has_made(own, index, members) {
+            return Err(format!(
+                "configurations are made by leaders: {own:?} is none, and here stands {members:?}"
+            ));
+        }
         // What a snapshot brings is committed.
         let id = raft.id(index).or_else(|| {
             let term = self.committed_term(index)?;
@@ -151,6 +171,7 @@ impl Cluster {
             self.configurations.entered(id, members);
         }
         self.settle();
+        Ok(())
     }
 
     /// Some of the configurations may be committed by now.

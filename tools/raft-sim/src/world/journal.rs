@@ -121,6 +121,8 @@ impl Log for Writer {
             match (event, pairs.reason.as_deref()) {
                 ("connected", _) => page.heard.push(Heard::LetIn),
                 ("founding", _) => page.heard.push(Heard::Founds),
+                ("transfer", _) => page.heard.push(Heard::HandsOver),
+                ("configuration", _) => page.heard.push(Heard::Changes),
                 ("snapshot_receiving", Some("begins")) => page.heard.push(Heard::Receives),
                 _ => {}
             }

@@ -35,6 +35,7 @@ impl World {
         if self.phase == Phase::Over {
             return;
         }
+        self.watch();
         for machine in 0..self.hosts.len() {
             let last = self.duties[machine];
             self.duties[machine] = self.look_at_leader(machine, last).unwrap_or_default();

@@ -35,6 +35,7 @@ mod random;
 mod scenario;
 mod trace;
 mod transfers;
+mod voters;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -59,6 +60,7 @@ use self::queue::{Event, Queue};
 use self::random::Random;
 pub use self::scenario::{Choices, Fault, Scenario};
 use self::trace::Trace;
+use self::voters::Watched;
 use crate::check::History;
 
 /// The names of all markers, as the tables have them.
@@ -105,6 +107,7 @@ struct World {
     ledgers: Ledgers,
     copies: Copies,
     duties: Vec<Duties>,
+    watched: Vec<Watched>,
     clients: Vec<Client>,
     history: History,
     cluster: Cluster,
@@ -142,6 +145,7 @@ impl World {
             ledgers: Ledgers::new(machines),
             copies: Copies::new(spare),
             duties: vec![Duties::default(); machines],
+            watched: vec![Watched::default(); machines],
             clients: (0..scenario.clients).map(|index| Client::new(scenario, index)).collect(),
             history: History::new(),
             cluster: Cluster::default(),

@@ -17,13 +17,15 @@ pub(super) struct Operator {
     nodes: BTreeMap<NodeId, (Member, String)>,
     /// How many voters it leaves at least.
     least: usize,
+    /// How often in a thousand it has something to ask.
+    eagerness: u64,
     /// Whether it first puts right what is wrong.
     is_careful: bool,
 }
 
 impl Operator {
-    pub(super) fn new(least: usize) -> Operator {
-        Operator { seen: None, nodes: BTreeMap::new(), least, is_careful: false }
+    pub(super) fn new(least: usize, eagerness: u64) -> Operator {
+        Operator { seen: None, nodes: BTreeMap::new(), least, eagerness, is_careful: false }
     }
 
     /// A node was started.
@@ -38,7 +40,7 @@ impl Operator {
 
     /// How often in a thousand it has something to ask.
     pub(super) const fn eagerness(&self) -> u64 {
-        if self.is_careful { 500 } else { 150 }
+        if self.is_careful { 500 } else { self.eagerness }
     }
 
     /// What it asks for: how the members are, or, where it was told, others.

@@ -9,6 +9,7 @@ use raft_node::storage::{ErrorClass, FileReport, FileWork, LogDone, RecoveryRepo
 
 use super::ear::Heard;
 use super::host::State;
+use super::invariants::Broken;
 use super::ledger::Done;
 use super::network::{Party, Wake};
 use super::outside::Surroundings;
@@ -99,13 +100,7 @@ impl World {
         let store: Store = host.store.take().expect("it was opened");
         let Some(server) = host.server.as_mut() else { return };
         let result = server.start(store);
-        let broken = self.begins_with(machine).err();
-        let server = self.hosts[machine].server.as_ref();
-        if let Some(driver) = server.and_then(|server| server.driver()) {
-            self.ledgers[machine].begin(driver.raft());
-            self.seen[machine].begin(driver.raft());
-        }
-        if let Some(text) = broken {
+        if let Err(text) = self.becomes_member(machine) {
             self.found(format!("node {}: {text}", machine + 1));
         }
         self.trace.take_journal(self.now, machine);
@@ -299,31 +294,51 @@ impl World {
         self.plan_turn(machine, self.now);
     }
 
+    /// The process of a machine is a member from now on, with what its disk holds.
+    fn becomes_member(&mut self, machine: usize) -> Result<(), Broken> {
+        let host = &mut self.hosts[machine];
+        let is_member = host.server.as_ref().is_some_and(|server| server.driver().is_some());
+        if !is_member || mem::replace(&mut host.serves, true) {
+            return Ok(());
+        }
+        let result = self.begins_with(machine);
+        let server = self.hosts[machine].server.as_ref();
+        if let Some(driver) = server.and_then(|server| server.driver()) {
+            self.ledgers[machine].begin(driver.raft());
+            self.seen[machine].begin(driver.raft());
+        }
+        result
+    }
+
     /// The checks that follow each turn.
     fn after_turn(&mut self, machine: usize) {
         self.trace.take_journal(self.now, machine);
         let heard = journal::take_heard();
-        if heard.iter().any(|one| matches!(one, Heard::Receives)) {
+        if heard.contains(&Heard::Receives) {
             self.receives(machine);
         }
-        if heard.iter().any(|one| matches!(one, Heard::Founds)) {
+        if heard.contains(&Heard::Founds) {
             self.founds(machine);
         }
+        if heard.contains(&Heard::Changes) && self.seen[machine].leads.is_some() {
+            self.trouble(machine);
+        }
+        if heard.contains(&Heard::HandsOver) {
+            self.hands_over(machine);
+        }
+        let mut result = self.becomes_member(machine);
         let host = &self.hosts[machine];
-        let mut result = Ok(());
         if let Some(driver) = host.server.as_ref().and_then(|server| server.driver()) {
             let seen = &mut self.seen[machine];
-            if !self.ledgers[machine].has_begun() {
-                // The node has become a member of a cluster.
-                self.ledgers[machine].begin(driver.raft());
-            }
-            result = self.cluster.look(machine, driver, seen, &self.ledgers);
+            let looked = self.cluster.look(machine, driver, seen, &self.ledgers);
+            result = result.and(looked);
             self.trace.add(seen.last.index.0 << 20 ^ seen.commit.0);
             self.trace.add(seen.term.0 << 20 ^ seen.applied.index.0);
         }
         let result = result.and_then(|()| self.check_heard(machine, &heard));
         let result = result.and_then(|()| self.check_doors(machine, &heard));
         let result = result.and_then(|()| self.check_queues(machine));
+        let result = result.and_then(|()| self.check_voters(machine));
         if let Err(text) = result {
             self.found(format!("node {}: {text}", machine + 1));
         }
