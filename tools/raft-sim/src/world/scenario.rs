@@ -215,18 +215,18 @@ impl Scenario {
         let nodes = if random.permille(500) { 3 } else { 5 };
         // Each by a stream of its own, so that a new kind leaves the others as they are.
         let has = |fault: &Fault| Random::stream(seed, fault.name()).permille(fault.permille());
-        let drawn: Vec<Fault> = Fault::ALL.into_iter().filter(has).collect();
-        let is_quiet = random.permille(50);
-        let allowed =
-            |fault: &Fault| choices.faults.as_ref().is_none_or(|faults| faults.contains(fault));
-        let mut faults: Vec<Fault> = drawn.into_iter().filter(allowed).collect();
+        let mut drawn: Vec<Fault> = Fault::ALL.into_iter().filter(has).collect();
         // In some, logs are short: who was away is sent a snapshot, again and again. Less else goes
         // wrong there, so that much is written meanwhile.
         let mut lags = Random::stream(seed, "lags");
         let is_short = lags.permille(300);
         if is_short {
-            faults.retain(|_| lags.permille(500));
+            drawn.retain(|_| lags.permille(500));
         }
+        let is_quiet = random.permille(50);
+        let allowed =
+            |fault: &Fault| choices.faults.as_ref().is_none_or(|faults| faults.contains(fault));
+        let faults: Vec<Fault> = drawn.into_iter().filter(allowed).collect();
         let election_ms = random.spread(100, 800);
         let seconds = if is_quiet { random.between(60, 300) } else { random.between(3, 20) };
         let delays = faults.contains(&Fault::Delays);
@@ -257,7 +257,7 @@ impl Scenario {
                 (election_ms / random.between(5, 10)).max(10),
             ),
             segment_bytes,
-            max_batch_bytes: random.spread(1 << 10, 256 << 10),
+            max_batch_bytes: random.spread(1 << 10, if is_short { 8 } else { 256 } << 10),
             max_inflight_bytes: match is_short {
                 // A snapshot goes in many pieces.
                 true => lags.spread(4 << 10, 32 << 10),
@@ -277,7 +277,7 @@ impl Scenario {
             has_short_logs: is_short,
             keys: random.spread(2, 64),
             value_bytes: match is_short {
-                true => most_value_bytes,
+                true => 4096,
                 false => random.spread(8, most_value_bytes),
             },
             think: match is_short && !is_quiet {
@@ -314,17 +314,19 @@ fn draw_snapshots(random: &mut Random) -> Snapshots {
     }
 }
 
-/// Snapshots follow each other closely, and little stays behind them: either for no member, or for
-/// each that isn't sent a snapshot.
+/// Snapshots follow each other closely. For members that lag behind next to nothing of the log is
+/// kept, or what is written in some seconds, or all that there is: then who needs a snapshot is one
+/// that meets another leader.
 fn draw_short(random: &mut Random) -> Snapshots {
     Snapshots {
         min_log_bytes: random.spread(500, 4_000),
         log_ratio: 1,
         max_age: Duration::from_millis(random.spread(500, 4_000)),
         keep_entries: random.spread(1, 20) - 1,
-        max_lag_bytes: match random.permille(500) {
-            true => random.spread(1 << 8, 1 << 13),
-            false => random.spread(1 << 18, 1 << 22),
+        max_lag_bytes: match random.below(3) {
+            0 => random.spread(1 << 8, 1 << 13),
+            1 => random.between(100 << 10, 250 << 10),
+            _ => random.spread(1 << 18, 1 << 22),
         },
     }
 }

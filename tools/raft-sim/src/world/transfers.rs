@@ -59,8 +59,10 @@ impl World {
         is_slow
     }
 
+    /// Whether the file thread may be slow: where snapshots are sent often it always may.
     fn has_slow_files(&self) -> bool {
-        self.scenario.has(Fault::SlowDisks) || self.scenario.has(Fault::Pauses)
+        let is_slow = |fault: &Fault| self.scenario.has(*fault);
+        self.scenario.has_short_logs || [Fault::SlowDisks, Fault::Pauses].iter().any(is_slow)
     }
 
     /// Whoever leads is struck by something that may make another node lead.
