@@ -5,6 +5,8 @@
 //! request at a time each, and hands leadership over 50 times. Another first number is how many
 //! clients, a second one how many times.
 //!
+//! Then it hands leadership over to a node that stands still, ten times, so that it is taken back.
+//!
 //! Each client has a session, so each addition must be done exactly once: that is checked in the end.
 //! For as many stretches of time without a hand-over the same figures are taken before, since they
 //! say how long the machine itself holds a client up.
@@ -21,14 +23,19 @@ use std::time::{Duration, Instant};
 
 use raft_node::client::{Client, Endpoint, Failure, Options};
 use raft_node::model::NodeId;
+use rustix::process::{Pid, Signal, kill_process};
 
 const NODES: u16 = 3;
 
 /// The ElectionTimeout of raft.ini.
 const ELECTION_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long a stretch of time is in which one hand-over takes place.
+/// How long a stretch of time is in which one hand-over takes place, and in which one fails.
 const STRETCH: Duration = Duration::from_millis(300);
+const STRETCH_OF_FAILURE: Duration = Duration::from_millis(1500);
+
+/// How many hand-overs fail.
+const FAILURES: usize = 10;
 
 /// The goals: of the median of the pauses, and of the longest one.
 const MEDIAN: Duration = Duration::from_millis(50);
@@ -127,6 +134,26 @@ fn transfers(client: &mut Client, count: usize) -> Vec<(Instant, Duration)> {
     begun
 }
 
+/// Hands leadership to a node that stands still. Gives when each attempt began, and for how long.
+fn failing(client: &mut Client, nodes: &Nodes) -> Vec<(Instant, Duration)> {
+    let mut begun = Vec::with_capacity(FAILURES);
+    while begun.len() < FAILURES {
+        let leader = client.status().ok().and_then(|status| status.leader);
+        let Some(next) = leader.and_then(|leader| NodeId::new(leader.number() % NODES + 1)) else {
+            continue;
+        };
+        let still = Pid::from_child(&nodes.processes[usize::from(next.number()) - 1]);
+        kill_process(still, Signal::STOP).expect("a child of ours takes signals");
+        let start = Instant::now();
+        let taken_over = client.transfer_leadership(Some(next)).is_ok();
+        begun.push((start, start.elapsed()));
+        assert!(!taken_over, "a node that stands still takes nothing over");
+        kill_process(still, Signal::CONT).expect("a child of ours takes signals");
+        thread::sleep(STRETCH_OF_FAILURE.saturating_sub(start.elapsed()));
+    }
+    begun
+}
+
 /// The longest time in each stretch in which nobody was answered, and the longest call that each
 /// client had in it. A call belongs to the stretch in which it began, or that it outlasts.
 fn pauses(all: &[Seen], stretches: &[Instant]) -> (Vec<Duration>, Vec<Duration>) {
@@ -194,8 +221,8 @@ fn main() {
         })
         .collect();
     let handed = transfers(&mut operator, count);
-    let mut begun: Vec<Instant> = handed.iter().map(|(begin, _)| *begin).collect();
-    begun.push(Instant::now());
+    let failed = failing(&mut operator, &nodes);
+    let end = Instant::now();
     stop.store(true, Ordering::Relaxed);
     let all: Vec<Seen> =
         threads.into_iter().map(|thread| thread.join().expect("it doesn't fail")).collect();
@@ -206,10 +233,17 @@ fn main() {
     let (of_all, of_each) = pauses(&all, &quiet);
     spread("without: nobody is answered", of_all);
     spread("without: the longest call of a client", of_each);
-    let (of_all, of_each) = pauses(&all, &begun);
+    let begun = |of: &[(Instant, Duration)], end| {
+        of.iter().map(|(begin, _)| *begin).chain([end]).collect::<Vec<Instant>>()
+    };
+    let (of_all, of_each) = pauses(&all, &begun(&handed, failed[0].0));
     spread("hand-over: nobody is answered", of_all);
     let (median, longest) = spread("hand-over: the longest call of a client", of_each);
     spread("hand-over: as its caller sees it", handed.into_iter().map(|(_, took)| took).collect());
+    let (of_all, of_each) = pauses(&all, &begun(&failed, end));
+    spread("failed: nobody is answered", of_all);
+    let longest = spread("failed: the longest call of a client", of_each).1.max(longest);
+    spread("failed: as its caller sees it", failed.into_iter().map(|(_, took)| took).collect());
     println!(
         "the goals for the longest call of a client: {} ms in the median {}, 2 election timeouts \
          ({} ms) always {}",
