@@ -245,6 +245,10 @@ impl Door {
             // Nobody is bound yet: whoever gives its founding up drops what it acknowledged.
             return;
         }
+        if levels.is_empty() {
+            // Not every heartbeat tells of the members.
+            return;
+        }
         let is_told = |one: &Member| levels.iter().any(|level| level.member == *one);
         self.levels.retain(|one, _| is_told(one) || members.seat(*one).is_some());
         self.outdated.retain(|one, _| self.levels.contains_key(one));

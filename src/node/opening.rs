@@ -27,6 +27,17 @@ pub enum Store {
     Formed(Box<Formed>),
 }
 
+impl Store {
+    /// Whose directory it is: which node, and in which life.
+    #[must_use]
+    pub fn member(&self) -> Member {
+        match self {
+            Store::Unformed(unfounded) => unfounded.member,
+            Store::Formed(formed) => formed.member,
+        }
+    }
+}
+
 /// Stores the first entry of a log.
 type Found = dyn FnOnce(&FoundingEntry, Epoch) -> Result<Formed, StorageError>;
 

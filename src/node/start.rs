@@ -110,16 +110,16 @@ fn prepare(start: Start) -> Result<EventLoop, Exit> {
     let opening = open_or_repair(&start, &node, &mut signals)?;
     let (listener, listening) = sockets::listen(&node.listen_address())
         .map_err(|(address, error)| Exit::Listen { address, error })?;
-    let (member, boot, cluster) = match &opening.store {
-        Store::Unformed(unfounded) => (unfounded.member, unfounded.boot, None),
-        Store::Formed(formed) => (formed.member, formed.restored.boot, Some(formed.cluster)),
+    let (boot, cluster) = match &opening.store {
+        Store::Unformed(unfounded) => (unfounded.boot, None),
+        Store::Formed(formed) => (formed.restored.boot, Some(formed.cluster)),
     };
     let reload = Reload { path: start.config_path, overrides: start.overrides };
     let (parts, system) = event_loop::parts(listener, signals, reload, start.terminal)?;
     let mut server = Server::new(system, start.config, start.me, &opening.store, &start.begin);
     (start.banner)(&Banner {
         cluster,
-        incarnation: member.incarnation,
+        incarnation: opening.store.member().incarnation,
         boot,
         directory: opening.directory,
         listening,

@@ -80,7 +80,7 @@ impl<D: Disk> Inspection<D> {
         let path = self.layout.log.join(&segment.name);
         let file = self.disk.open(&path, self.access());
         let file = file.map_err(StorageError::disk("open", &path))?;
-        let mut window = Window::new(&file, path, &|| Ok(()))?;
+        let mut window = Window::new(&file, path)?;
         let (mut holes, mut last, mut from) = (Vec::new(), head.before, FIRST_BLOCK);
         loop {
             let mut scan = scan_from(&mut window, head, from)?;

@@ -11,7 +11,7 @@ use super::hard_state::Record;
 use super::layout::{BAD, Layout, UNFINISHED, parse_segment_name};
 use super::log_map::LogMap;
 use super::page::{PAGE_BYTES, PageFault};
-use super::scan::{BlockFound, Fault, Meanwhile, SegmentScan, Window, look_behind, scan};
+use super::scan::{BlockFound, Fault, Meanwhile, NOTHING, SegmentScan, Window, look_behind, scan};
 use super::segment::SegmentHead;
 use super::{Access, Corruption, Disk, DiskFile, StorageError, TornTail};
 
@@ -103,7 +103,7 @@ pub(super) fn read_log<D: Disk>(
     access: Access,
     record: &Record,
 ) -> Result<LogFound, StorageError> {
-    read_log_while(disk, layout, access, record, &|| Ok(()))
+    read_log_while(disk, layout, access, record, NOTHING)
 }
 
 /// The same, doing something else in between: once for each read of a MiB or less.
@@ -114,7 +114,8 @@ pub(super) fn read_log_while<D: Disk>(
     record: &Record,
     meanwhile: &Meanwhile<'_>,
 ) -> Result<LogFound, StorageError> {
-    let mut walk = Walk { disk, layout, access, record, meanwhile, found: LogFound::nothing() };
+    let found = LogFound::nothing();
+    let mut walk = Walk { disk, layout, access, record, meanwhile, found };
     let mut segments = walk.heads()?;
     let begin =
         segments.iter().rposition(|segment| segment.head.is_ok_and(|head| head.reset)).unwrap_or(0);
@@ -133,8 +134,8 @@ pub(super) fn read_heads<D: Disk>(
     access: Access,
     record: &Record,
 ) -> Result<Vec<Headed>, StorageError> {
-    let meanwhile: &Meanwhile<'_> = &|| Ok(());
-    Walk { disk, layout, access, record, meanwhile, found: LogFound::nothing() }.heads()
+    let (meanwhile, found) = (NOTHING, LogFound::nothing());
+    Walk { disk, layout, access, record, meanwhile, found }.heads()
 }
 
 impl Hole {
@@ -301,7 +302,7 @@ impl<D: Disk> Walk<'_, D> {
         is_last: bool,
     ) -> Outcome<()> {
         let (file, path) = self.open(&segment.name)?;
-        let mut window = Window::new(&file, path, self.meanwhile)?;
+        let mut window = Window::new(&file, path)?.with(self.meanwhile);
         let mut scan = scan(&mut window, &head)?;
         let counting = match reaches {
             None => Some(scan.blocks.len()),

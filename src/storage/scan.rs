@@ -69,6 +69,9 @@ pub(super) enum Fault {
 /// What is done in between while a log is read.
 pub(super) type Meanwhile<'a> = dyn Fn() -> Result<(), StorageError> + 'a;
 
+/// Nothing else is done in between.
+pub(super) const NOTHING: &Meanwhile<'static> = &|| Ok(());
+
 /// A file that is read forward, in large steps.
 pub(super) struct Window<'a, F: DiskFile> {
     file: &'a F,
@@ -82,13 +85,15 @@ pub(super) struct Window<'a, F: DiskFile> {
 }
 
 impl<'a, F: DiskFile> Window<'a, F> {
-    pub(super) fn new(
-        file: &'a F,
-        path: PathBuf,
-        meanwhile: &'a Meanwhile<'a>,
-    ) -> Result<Window<'a, F>, StorageError> {
+    pub(super) fn new(file: &'a F, path: PathBuf) -> Result<Window<'a, F>, StorageError> {
         let length = file.length().map_err(StorageError::disk("look at", &path))?;
-        Ok(Window { file, path, meanwhile, length, start: 0, bytes: Vec::new(), read: 0 })
+        let (meanwhile, bytes) = (NOTHING, Vec::new());
+        Ok(Window { file, path, meanwhile, length, start: 0, bytes, read: 0 })
+    }
+
+    /// The same; `meanwhile` is done behind each read.
+    pub(super) fn with(self, meanwhile: &'a Meanwhile<'a>) -> Window<'a, F> {
+        Window { meanwhile, ..self }
     }
 
     pub(super) fn length(&self) -> u64 {

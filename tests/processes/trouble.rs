@@ -22,6 +22,24 @@ fn copy(from: &Path, to: &Path) {
     assert!(status.success(), "{} can't be copied", from.display());
 }
 
+#[test]
+fn all_who_are_taken_out_at_once_are_told_so() {
+    let mut cluster = Cluster::start(&Shape { spares: 3, ..GROWING });
+    let load = Load::start(&cluster, 2);
+    load.wait_for_writes(50);
+    let places = [4, 5, 6].map(|id| {
+        start_empty(&mut cluster, id);
+        place(&cluster, id)
+    });
+    change(&cluster, &["set", &places[0], &places[1], &places[2]]);
+    assert_eq!(voters(&cluster), [4, 5, 6]);
+    for id in [1, 2, 3] {
+        assert_eq!(cluster.node(id).wait(), 6, "{}", cluster.node(id).output());
+    }
+    load.wait_for_writes(50);
+    load.stop_and_check(&cluster);
+}
+
 /// Starts a node that waits to be taken in.
 fn start_empty(cluster: &mut Cluster, id: u16) {
     cluster.start_node_with(id, &["--join"]);

@@ -206,9 +206,13 @@ impl<O: Outside> Server<O> {
         }
     }
 
-    /// All nodes say hello anew, except on the connection `but`, which has an answer to send.
+    /// All nodes say hello anew, except on the connection `but`, which has an answer to send. Also
+    /// those that haven't answered yet: they would answer a node that is no member.
     fn part_from_founders(&mut self, but: ConnectionId) {
-        let others: Vec<ConnectionId> = self.nodes().filter(|id| *id != but).collect();
+        let is_greeted = |stage| matches!(stage, Stage::Calling(_) | Stage::Node { .. });
+        let connections = self.state.connections.iter();
+        let greeted = connections.filter(|(id, one)| **id != but && is_greeted(one.stage));
+        let others: Vec<ConnectionId> = greeted.map(|(id, _)| *id).collect();
         for id in others {
             let reason = "this node has become a member and says hello anew";
             self.close_at(Level::Debug, id, reason);

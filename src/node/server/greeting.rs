@@ -158,9 +158,11 @@ impl<O: Outside> Server<O> {
     }
 
     /// Another node won't speak with this one. Whom a quorum holds back for the data's sake must
-    /// not go on; one that has no log yet must not even begin.
+    /// not go on; one that has no log yet must not even begin. That a member was removed is
+    /// committed, and is never taken back: whoever says so is enough, since most of those that
+    /// this node takes for voters may be gone themselves.
     fn is_held_back(&mut self, by: NodeId, code: HelloRefusal, text: &str) -> Result<(), Exit> {
-        if code == HelloRefusal::WIPED && self.is_being_taken_in() {
+        if self.is_being_taken_in() {
             return Ok(());
         }
         self.state.refusals.insert(by);
@@ -171,6 +173,7 @@ impl<O: Outside> Server<O> {
                 false
             }
             Life::Forming(_) => true,
+            Life::Serving(_) if code == HelloRefusal::REMOVED => true,
             Life::Serving(serving) => {
                 let (_, members) = serving.driver.raft().configuration();
                 let voters = || members.seats().iter().filter(|seat| seat.standing.votes());
@@ -187,12 +190,14 @@ impl<O: Outside> Server<O> {
     }
 
     /// Whether this node follows in a cluster without knowing of a seat of its own: somebody has
-    /// one for it, of which the others may not have heard yet. Until then they know its number by
-    /// an earlier life.
+    /// one for it, of which the others may not have heard yet. Until then they may know its number
+    /// by an earlier life; and those whom it takes for members may have left long ago, and not know
+    /// of it. Who still refuses it when it knows its seat says so again.
     fn is_being_taken_in(&self) -> bool {
         let Life::Serving(serving) = &self.life else { return false };
         let (_, members) = serving.driver.raft().configuration();
-        members.seat(self.door.me().member).is_none()
+        let me = self.door.me().member;
+        members.seat(me).is_none() && !members.was_removed(me)
     }
 
     /// There is a connection to another node.

@@ -154,11 +154,10 @@ impl<O: Outside> Server<O> {
         store: &Store,
         begin: &Begin,
     ) -> Server<O> {
-        let (member, boot, restores) = match store {
-            Store::Unformed(unfounded) => {
-                (unfounded.member, unfounded.boot, unfounded.restores.as_ref())
-            }
-            Store::Formed(formed) => (formed.member, formed.restored.boot, None),
+        let member = store.member();
+        let (boot, restores) = match store {
+            Store::Unformed(unfounded) => (unfounded.boot, unfounded.restores.as_ref()),
+            Store::Formed(formed) => (formed.restored.boot, None),
         };
         let own = config.node_by_id(me);
         let door = Door::new(Myself {

@@ -104,7 +104,7 @@ impl<D: Disk> Look<'_, D> {
         let path = self.layout.log.join(name);
         let file = self.disk.open(&path, Access::ReadDevice);
         let file = file.map_err(StorageError::disk("open", &path))?;
-        let mut window = Window::new(&file, path, &|| Ok(()))?;
+        let mut window = Window::new(&file, path)?;
         let mut parts = VecDeque::new();
         let (mut from, mut known_until) = (FIRST_BLOCK, None);
         let scan = loop {

@@ -299,10 +299,9 @@ fn state_is_lost<D: Disk>(
     log: &LogFound,
 ) -> Result<Option<Corruption>, StorageError> {
     let snapshots = snapshot::find(disk, layout, Access::ReadDevice)?;
-    let cluster = cluster_of(log);
-    let sinks: &mut dyn FnMut() -> Box<dyn SnapshotSink> = &mut || Box::new(Heedless);
-    let newest = Newest::begin(disk, layout, &snapshots, sinks)?;
-    let chosen = snapshot::choose(disk, layout, &snapshots, newest, cluster, &log.map, sinks);
+    let (cluster, mut sinks) = (cluster_of(log), || Box::new(Heedless) as Box<dyn SnapshotSink>);
+    let newest = Newest::begin(disk, layout, &snapshots, &mut sinks)?;
+    let chosen = snapshot::choose(disk, layout, &snapshots, newest, cluster, &log.map, &mut sinks);
     let judged = chosen.and_then(|chosen| check_reach(layout, &chosen, log));
     match judged {
         Ok(()) => Ok(None),

@@ -94,7 +94,7 @@ fn reads_back<D: Disk>(
     last: LogId,
 ) -> Result<bool, StorageError> {
     let file = disk.open(path, Access::ReadDevice).map_err(StorageError::disk("open", path))?;
-    let mut window = Window::new(&file, path.to_owned(), &|| Ok(()))?;
+    let mut window = Window::new(&file, path.to_owned())?;
     let decoded = SegmentHead::decode(window.get(0, FIRST_BLOCK as usize)?);
     let found = scan(&mut window, head)?;
     let ends_well = found.blocks.last().is_some_and(|block| block.place.last == last);

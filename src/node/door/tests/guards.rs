@@ -148,6 +148,10 @@ fn levels_are_kept_of_members_and_of_whom_the_leader_tells_now() {
     }
     let known: Vec<Member> = door.levels.keys().copied().collect();
     assert_eq!(known, [member(2), member(99)]);
+    // A heartbeat that tells of nobody takes nothing away.
+    door.learn((Term(3), Index(6)), &[], &members);
+    let known: Vec<Member> = door.levels.keys().copied().collect();
+    assert_eq!(known, [member(2), member(99)]);
 }
 
 #[test]

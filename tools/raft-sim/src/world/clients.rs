@@ -10,11 +10,12 @@ use raft_node::client::{
 };
 use raft_node::config::Address;
 use raft_node::kv::{Answer, Expected, Operation, Query, Scan, SessionId};
-use raft_node::model::{LogTime, NodeId, StartNumber, Time};
+use raft_node::model::{LogTime, Member, NodeId, StartNumber, Time};
 use raft_node::wire::{Consistency, FillEnd, ReplyBody, Verdict};
 
 use super::journal;
-use super::network::{Party, machine_at};
+use super::moves::FREE_PLACES;
+use super::network::{Party, place_of};
 use super::operator::Operator;
 use super::outside::{SharedNetwork, Stream};
 use super::random::Random;
@@ -48,6 +49,8 @@ struct Line {
     endpoint: Endpoint,
     is_connected: bool,
     is_greeted: bool,
+    /// Who has answered.
+    node: Option<NodeId>,
 }
 
 /// What a call waits for.
@@ -80,6 +83,8 @@ pub(crate) struct Client {
     value_bytes: u64,
     think: u64,
     hands_over: bool,
+    /// All nodes that there are.
+    nodes: Vec<NodeId>,
     operator: Option<Operator>,
     /// When it is to be looked after, and the number of that look.
     pub(crate) look_at: Option<u64>,
@@ -94,12 +99,17 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(scenario: &Scenario, index: usize) -> Client {
         let mut random = Random::stream(scenario.seed, &format!("client {index}"));
+        let moves = scenario.has(Fault::Moves);
         let endpoint = |number: usize| Endpoint {
-            node: NodeId::new(number as u16),
+            // Where nodes move anybody may answer.
+            node: NodeId::new(number as u16).filter(|_| !moves),
             label: None,
             address: Address { host: format!("10.0.0.{number}"), port: 3111 },
         };
-        let endpoints: Vec<Endpoint> = (1..=scenario.nodes).map(endpoint).collect();
+        let machines = scenario.nodes + scenario.spares;
+        let copies = usize::from(scenario.has(Fault::Clones));
+        let places = machines + if moves { copies + FREE_PLACES } else { 0 };
+        let endpoints: Vec<Endpoint> = (1..=places).map(endpoint).collect();
         let timeout = Duration::from_millis(random.spread(500, 10_000));
         let options = Options { timeout, ..Options::new(endpoints.clone()) };
         // Who calls now and then still takes for the leader who was it long ago.
@@ -122,8 +132,10 @@ impl Client {
             value_bytes: scenario.value_bytes,
             think: scenario.think * slowness,
             hands_over: index == 0 && scenario.has(Fault::Stops),
+            nodes: (1..=machines).filter_map(|number| NodeId::new(number as u16)).collect(),
             // Two of them: they get in each other's way.
-            operator: (index < 2 && scenario.has(Fault::Changes)).then(Operator::default),
+            operator: (index < 2 && scenario.has(Fault::Changes))
+                .then(|| Operator::new(if scenario.has(Fault::Wipes) { 3 } else { 1 })),
             random,
             look_at: Some(0),
             look: 0,
@@ -138,6 +150,20 @@ impl Client {
         Duration::from_nanos(2 * self.think)
     }
 
+    /// It sees a node start.
+    pub(crate) fn sees(&mut self, member: Member, address: &str) {
+        if let Some(operator) = &mut self.operator {
+            operator.sees(member, address);
+        }
+    }
+
+    /// All is well from now on, but for what people have to mend.
+    pub(crate) const fn be_careful(&mut self) {
+        if let Some(operator) = &mut self.operator {
+            operator.be_careful();
+        }
+    }
+
     /// Whether nothing is under way.
     pub(crate) const fn is_idle(&self) -> bool {
         self.call.is_none()
@@ -146,7 +172,7 @@ impl Client {
     /// Whether it asks nothing now, and has a connection to this node.
     pub(crate) fn may_ask(&self, node: NodeId) -> bool {
         let line = self.line.as_ref().filter(|line| line.is_greeted);
-        self.is_idle() && line.is_some_and(|line| line.endpoint.node == Some(node))
+        self.is_idle() && line.is_some_and(|line| line.node == Some(node))
     }
 
     /// Its time has come: a call is begun, or one that waits is told.
@@ -218,6 +244,7 @@ impl Client {
                 Ok(Some(ChannelEvent::Greeted(answer))) => match answer.verdict {
                     Verdict::Accepted { .. } => {
                         line.is_greeted = true;
+                        line.node = answer.party.member.map(|member| member.id);
                         if self.waits() == Some(Waits::Connecting) {
                             self.tell(network, history, Event::Connected);
                         }
@@ -319,12 +346,22 @@ impl Client {
             return self.tell(network, history, Event::Connected);
         }
         let host = endpoint.address.host.parse().unwrap_or([0, 0, 0, 0].into());
-        let machine = machine_at(std::net::SocketAddr::new(host, endpoint.address.port));
+        let place = place_of(std::net::SocketAddr::new(host, endpoint.address.port));
         self.line = None;
-        let stream = Stream::call(network, Party::Client(self.index), machine, PATIENCE);
+        let stream = Stream::call(network, Party::Client(self.index), place, PATIENCE);
+        let Some(stream) = stream else {
+            let nobody = ErrorKind::HostUnreachable;
+            return self.unopened(network, history, Unopened::Unreachable(nobody.into()));
+        };
         let channel = Channel::new(&self.greeting, endpoint.node);
-        self.line =
-            Some(Line { stream, channel, endpoint, is_connected: false, is_greeted: false });
+        self.line = Some(Line {
+            stream,
+            channel,
+            endpoint,
+            is_connected: false,
+            is_greeted: false,
+            node: None,
+        });
     }
 
     fn ended(
@@ -413,12 +450,11 @@ impl Client {
 
     fn draw(&mut self, now: u64, history: &mut History) -> (Ask, Purpose) {
         if self.hands_over && self.random.permille(40) {
-            let nodes = self.options.endpoints.iter().filter_map(|endpoint| endpoint.node);
-            let nodes: Vec<NodeId> = nodes.collect();
-            let to = self.random.pick(&nodes).copied().filter(|_| self.random.permille(500));
+            let to = self.random.pick(&self.nodes).copied().filter(|_| self.random.permille(500));
             return (Ask::transfer(to), Purpose::Transfer);
         }
-        if let Some(operator) = self.operator.as_mut().filter(|_| self.random.permille(150)) {
+        let eagerness = self.operator.as_ref().map_or(0, Operator::eagerness);
+        if let Some(operator) = self.operator.as_mut().filter(|_| self.random.permille(eagerness)) {
             return (operator.draw(&mut self.random), Purpose::Members);
         }
         if self.uses_sessions && self.session.is_none() {

@@ -7,11 +7,13 @@
 
 use std::collections::BTreeMap;
 
+use raft_node::model::Configuration;
 use raft_node::wire::Party;
 
 use super::World;
+use super::doors::{Door, Told};
 use super::ear::Heard;
-use super::host::State;
+use super::host::{Host, State};
 use super::invariants::{Broken, Seen};
 use super::journal;
 use super::process::Death;
@@ -76,17 +78,17 @@ impl World {
         let backup = self.copies.backups.get(&machine).filter(|_| is_old).cloned();
         let copy = backup.unwrap_or_else(|| self.copy_of(machine));
         let takes_address = self.faults.random().permille(400);
-        let id = self.hosts[machine].id;
+        let (id, place) = (self.hosts[machine].id, self.hosts[machine].place);
         let host = &mut self.hosts[spare];
         host.disk.put_back(&copy);
         (host.id, host.state) = (id, State::Off);
         (host.is_copy, host.may_end) = (true, true);
         self.seen[spare] = Seen::default();
-        self.ledgers[spare] = Default::default();
+        self.ledgers.forget(spare);
         let mut network = self.network.borrow_mut();
         network.machines[spare].node = machine;
         if takes_address {
-            network.homes[machine] = spare;
+            network.homes[place] = Some(spare);
         }
         drop(network);
         journal::mark("world", "copy runs as well");
@@ -134,6 +136,9 @@ impl World {
 
     /// Looks at whom a node has let in during a turn.
     pub(super) fn check_doors(&mut self, machine: usize, heard: &[Heard]) -> Result<(), Broken> {
+        // What it was told in the same turn it may have heard before or after a hello: it counts
+        // as forgotten from the beginning, and as learned in the end.
+        self.learn(machine, heard, Door::forget_others);
         let mut greeted = None;
         for one in heard {
             match one {
@@ -147,13 +152,24 @@ impl World {
                 _ => {}
             }
         }
-        // What it was told in the same turn it may have heard later.
+        self.learn(machine, heard, Door::learn);
+        Ok(())
+    }
+
+    fn learn(
+        &mut self,
+        machine: usize,
+        heard: &[Heard],
+        learn: fn(&mut Door, &Told<'_>, Option<&Configuration>),
+    ) {
         for one in heard {
             if let Heard::Levels { term, commit, levels } = one {
-                self.hosts[machine].door.learn(*term, *commit, levels);
+                let Host { door, server, .. } = &mut self.hosts[machine];
+                let driver = server.as_ref().and_then(|server| server.driver());
+                let members = driver.map(|driver| driver.raft().configuration().1);
+                learn(door, &Told { term: *term, commit: *commit, levels }, members);
             }
         }
-        Ok(())
     }
 
     fn lets_in(&mut self, machine: usize, other: usize, party: &Party) -> Result<(), Broken> {
@@ -184,10 +200,13 @@ impl World {
     /// A machine doesn't come back.
     pub(super) fn gone(&mut self, machine: usize, reason: String) {
         self.hosts[machine].state = State::Gone(reason);
-        let mut network = self.network.borrow_mut();
-        for (node, home) in network.homes.iter_mut().enumerate() {
-            if *home == machine {
-                *home = node;
+        // If it had the address of another one, that has it again.
+        let place = |host: &Host| (!host.is_copy).then_some(host.place);
+        let places: Vec<Option<usize>> = self.hosts.iter().map(place).collect();
+        for (place, home) in self.network.borrow_mut().homes.iter_mut().enumerate() {
+            if *home == Some(machine) {
+                let owner = places.iter().position(|one| *one == Some(place));
+                *home = owner.or(*home);
             }
         }
     }

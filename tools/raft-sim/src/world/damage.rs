@@ -86,16 +86,15 @@ impl World {
 
     /// A machine loses all that was on its disk.
     pub(super) fn wipe(&mut self) {
+        if self.scenario.has(Fault::Changes) {
+            return self.wipe_a_member();
+        }
         let Some(machine) = self.victim() else { return };
         if self.hosts[machine].state == State::Off {
             return;
         }
         self.crash(machine, Death::Killed);
-        let host = &mut self.hosts[machine];
-        host.disk.wipe();
-        host.may_end = true;
-        host.is_copy = false;
-        self.ledgers[machine].lose();
-        self.note(Some(machine), || "has lost its directory".to_owned());
+        self.empty(machine);
+        self.hosts[machine].may_end = true;
     }
 }

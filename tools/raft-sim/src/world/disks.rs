@@ -199,12 +199,13 @@ impl HostDisk {
     /// Whether the device holds at `now` that its node has voted for a machine in a term, or has
     /// come to a later term: in both copies, so that either may rot.
     pub(crate) fn holds_vote(&self, now: u64, vote: &Vote) -> bool {
-        let path = PathBuf::from(format!("{DATA}/{}/hardstate", vote.voter + 1));
+        let path = PathBuf::from(format!("{DATA}/{}/hardstate", vote.voter.id));
         let device = self.disk.device_at(&path, now / 1000).unwrap_or_default();
         HARD_STATE_COPIES.iter().all(|copy| {
             let term = number(&device, copy + 80, 8).unwrap_or_default();
             let candidate = number(&device, copy + 104, 2).unwrap_or_default();
-            term > vote.term || (term, candidate) == (vote.term, vote.candidate as u64 + 1)
+            let wanted = (vote.term.0, u64::from(vote.candidate.id.number()));
+            term > vote.term.0 || (term, candidate) == wanted
         })
     }
 

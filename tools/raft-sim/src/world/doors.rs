@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use raft_node::model::{Boot, Index, Member, PeerLevel, StartNumber, Term};
+use raft_node::model::{Boot, Configuration, Index, Member, PeerLevel, StartNumber, Term};
 use raft_node::wire::Party;
 
 /// What one process knows.
@@ -13,6 +13,14 @@ pub(crate) struct Door {
     levels: BTreeMap<Member, Level>,
     /// The latest start of each member that it let in.
     starts: BTreeMap<Member, (Boot, StartNumber)>,
+}
+
+/// What a leader tells of the members in its term, and up to where it has committed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told<'a> {
+    pub(crate) term: Term,
+    pub(crate) commit: Index,
+    pub(crate) levels: &'a [PeerLevel],
 }
 
 /// What a leader has told of a member.
@@ -26,11 +34,24 @@ struct Level {
 }
 
 impl Door {
-    /// A leader tells of the members in its term, and up to where it has committed.
-    pub(crate) fn learn(&mut self, term: Term, commit: Index, levels: &[PeerLevel]) {
+    /// Who isn't among those of whom a leader tells, and has no seat as far as the process knows,
+    /// may be forgotten.
+    pub(crate) fn forget_others(&mut self, told: &Told<'_>, members: Option<&Configuration>) {
+        if told.commit <= Index(1) || told.levels.is_empty() {
+            return;
+        }
+        let is_told = |one: &Member| told.levels.iter().any(|level| level.member == *one);
+        let has_seat = |one| members.is_some_and(|members| members.seat(one).is_some());
+        self.levels.retain(|one, _| is_told(one) || has_seat(*one));
+    }
+
+    /// A leader tells of the members.
+    pub(crate) fn learn(&mut self, told: &Told<'_>, members: Option<&Configuration>) {
+        let Told { term, commit, levels } = *told;
         if commit <= Index(1) {
             return;
         }
+        self.forget_others(told, members);
         for PeerLevel { member, matched, boot } in levels.iter().copied() {
             let known = self.levels.entry(member).or_default();
             known.boot = known.boot.max(boot);
@@ -101,7 +122,7 @@ mod tests {
     fn told() -> Door {
         let mut door = Door::default();
         let level = PeerLevel { member: member(), matched: Index(20), boot: Boot(4) };
-        door.learn(Term(5), Index(10), &[level]);
+        door.learn(&Told { term: Term(5), commit: Index(10), levels: &[level] }, None);
         door
     }
 
@@ -130,7 +151,7 @@ mod tests {
     fn nothing_is_taken_from_a_leader_that_has_committed_nothing() {
         let mut door = Door::default();
         let level = PeerLevel { member: member(), matched: Index(20), boot: Boot(4) };
-        door.learn(Term(5), Index(1), &[level]);
+        door.learn(&Told { term: Term(5), commit: Index(1), levels: &[level] }, None);
         assert_eq!(door.lets_in(&party(1, 1, 1, 1)), None);
     }
 }

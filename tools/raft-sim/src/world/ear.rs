@@ -26,6 +26,8 @@ pub(crate) enum Heard {
     Answered(Answered),
     /// It begins to receive a snapshot.
     Receives,
+    /// It founds a cluster.
+    Founds,
     /// It tells, or is told, what a leader knows of the members.
     Levels { term: Term, commit: Index, levels: Vec<PeerLevel> },
 }
@@ -84,6 +86,13 @@ impl Ear {
     pub(crate) const fn is_told_by(&mut self, machine: usize) {
         if !self.is_greeted {
             self.other = Other::Machine(machine);
+        }
+    }
+
+    /// What is said goes to another node than was called.
+    pub(crate) const fn says_to(&mut self, node: usize) {
+        if !self.is_greeted {
+            self.other = Other::Node(node);
         }
     }
 

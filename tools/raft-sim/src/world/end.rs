@@ -7,7 +7,7 @@ use super::host::State;
 use super::network::Weather;
 use super::process::Death;
 use super::queue::Event;
-use super::{Phase, World};
+use super::{Fault, Phase, World};
 
 /// How many election timeouts a leader may take to come.
 const FOR_A_LEADER: u32 = 10;
@@ -24,6 +24,9 @@ const SOON: u64 = 500_000_000;
 
 /// The same for a leader: calls that failed are made again after two seconds at most.
 const BEFORE_A_LEADER: Duration = Duration::from_secs(4);
+
+/// As long again for each address at which a node may be called that it has left.
+const WHERE_NODES_MOVE: Duration = Duration::from_secs(6);
 
 /// How often it is looked.
 const CHECK_UP: u64 = 20_000_000;
@@ -72,6 +75,9 @@ impl World {
                 self.plan_turn(machine, self.now);
             }
         }
+        for client in &mut self.clients {
+            client.be_careful();
+        }
         self.queue.push(self.now + CHECK_UP, Event::CheckUp);
     }
 
@@ -89,6 +95,10 @@ impl World {
         let since = Duration::from_nanos(self.now.saturating_sub(self.healed_at));
         let election = self.scenario.election_timeout;
         let has_leader = self.leader_can_commit();
+        let before_a_leader = match self.scenario.has(Fault::Moves) {
+            true => BEFORE_A_LEADER + WHERE_NODES_MOVE,
+            false => BEFORE_A_LEADER,
+        };
         // Who calls now and then may be pausing, and a call that was begun before may fail.
         let pauses = self.clients.iter().map(Client::longest_pause).max().unwrap_or_default();
         if !self.scenario.has_atlas {
@@ -102,13 +112,14 @@ impl World {
         match self.phase {
             Phase::Healed => {
                 self.has_led |= has_leader;
-                if has_leader && self.have_all_served() {
+                let is_mended = has_leader && !self.is_to_be_mended();
+                if is_mended && self.have_all_served() {
                     self.note(None, || format!("serves again after {since:?}"));
                     self.phase = Phase::Quiet;
                     for client in &mut self.clients {
                         client.is_done = true;
                     }
-                } else if since > FOR_A_LEADER * election + BEFORE_A_LEADER && !self.has_led {
+                } else if since > FOR_A_LEADER * election + before_a_leader && !self.has_led {
                     return self.not_back("no node leads", since);
                 } else if since > FOR_THE_REST * election + 3 * AFTERMATH + 2 * pauses {
                     return self.not_back("not every client is served", since);
@@ -161,15 +172,21 @@ impl World {
     fn are_alike(&self) -> bool {
         let Some((leader, last)) = self.leader() else { return false };
         self.change_is_over(leader)
-            && (0..self.hosts.len()).filter(|machine| !self.hosts[*machine].is_gone()).all(
-                |machine| {
-                    let seen = &self.seen[machine];
-                    self.is_up(machine)
-                        && seen.last == last
-                        && seen.commit == last.index
-                        && seen.applied == last
-                },
-            )
+            && (0..self.hosts.len()).filter(|machine| self.is_needed(*machine)).all(|machine| {
+                let seen = &self.seen[machine];
+                self.is_up(machine)
+                    && seen.last == last
+                    && seen.commit == last.index
+                    && seen.applied == last
+            })
+    }
+
+    /// Whether a machine must have in the end what all have.
+    fn is_needed(&self, machine: usize) -> bool {
+        let host = &self.hosts[machine];
+        // Where nodes move a copy may never find enough of those who would turn it away.
+        let is_lost = host.is_copy && self.scenario.has(Fault::Moves);
+        !host.is_gone() && !is_lost && self.is_member(machine)
     }
 
     /// Whether no change of members is under way: one that has begun comes to its end.
@@ -186,7 +203,10 @@ impl World {
         self.phase = Phase::Over;
         let mut hashes = Vec::new();
         let mut contents = None;
-        for host in &self.hosts {
+        for (machine, host) in self.hosts.iter().enumerate() {
+            if !self.is_needed(machine) {
+                continue;
+            }
             let Some(driver) = host.server.as_ref().and_then(|server| server.driver()) else {
                 continue;
             };

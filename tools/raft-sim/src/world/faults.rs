@@ -54,6 +54,7 @@ impl Faults {
                     | Fault::Misdirects
                     | Fault::LostFiles
                     | Fault::Wipes
+                    | Fault::Moves
                     | Fault::Backups
                     | Fault::Clones
             )
@@ -61,7 +62,7 @@ impl Faults {
         let mut random = Random::stream(scenario.seed, "faults");
         // Nodes that are all wiped are a new cluster, and rightly so.
         let most = match scenario.has_atlas {
-            true if scenario.has(Fault::Changes) => 0,
+            true if scenario.has(Fault::Changes) || scenario.has(Fault::Foundings) => 0,
             true => (scenario.nodes - 1) / 2,
             false => scenario.nodes - 1,
         };
@@ -146,14 +147,19 @@ impl World {
         let Some(kind) = self.faults.random.pick(&kinds).copied() else { return };
         let (shortest, most) = (3 * self.faults.election, self.scenario.time.as_nanos() as u64 / 4);
         let length = self.faults.random.spread(shortest, most.max(shortest + 1));
-        self.faults.length = Some(length);
-        self.strike(kind, machine);
-        self.faults.length = None;
+        self.strike_for(kind, machine, length);
         if self.faults.random.permille(500) {
             // Who leads next may have kept less of its log than the one that has waited for it.
             let at = self.now + self.faults.random.below(length);
             self.queue.push(at, Event::Upset);
         }
+    }
+
+    /// Something goes wrong for a time that is given.
+    pub(super) fn strike_for(&mut self, kind: Fault, machine: usize, length: u64) {
+        self.faults.length = Some(length);
+        self.strike(kind, machine);
+        self.faults.length = None;
     }
 
     pub(super) fn strike(&mut self, kind: Fault, machine: usize) {
@@ -175,6 +181,7 @@ impl World {
             Fault::Wipes => self.wipe(),
             Fault::Backups => self.back_up(),
             Fault::Clones => self.clone_node(),
+            Fault::Moves => self.move_machine(machine),
             Fault::PowerCuts => self.power_cuts(machine),
             Fault::Pauses => self.pause(machine),
             Fault::Clocks => {
@@ -229,7 +236,7 @@ impl World {
         }
     }
 
-    fn cut(&mut self, from: usize, to: usize, until: u64) {
+    pub(super) fn cut(&mut self, from: usize, to: usize, until: u64) {
         self.network.borrow_mut().cut(from, to, true);
         self.queue.push(until, Event::FaultEnds(FaultEnd::Cut { from, to }));
         self.note(None, || format!("cuts the way from {} to {}", from + 1, to + 1));

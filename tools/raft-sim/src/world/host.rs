@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use raft_node::config::{self, Config, Overrides};
 use raft_node::model::NodeId;
-use raft_node::node::{Readiness, Report, Server, Store};
+use raft_node::node::{Begin, Readiness, Report, Server, Store};
 
 use super::clock::Clock;
 use super::disks::{DATA, HostDisk};
 use super::doors::Door;
+use super::foundings::founders_begin;
+use super::network::address;
 use super::outside::Surroundings;
 use super::scenario::Scenario;
 
@@ -31,6 +33,12 @@ pub(crate) enum State {
 pub(crate) struct Host {
     pub(crate) id: NodeId,
     pub(crate) config: Config,
+    /// Which address it has.
+    pub(crate) place: usize,
+    /// How its node begins when the directory is empty.
+    pub(crate) begin: Begin,
+    /// Whether its node was removed, and its directory will be thrown away.
+    pub(crate) is_thrown: bool,
     pub(crate) disk: HostDisk,
     pub(crate) clock: Rc<Cell<Clock>>,
     pub(crate) state: State,
@@ -74,9 +82,13 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new(scenario: &Scenario, machine: usize, disk: HostDisk) -> Host {
         let id = NodeId::new(machine as u16 + 1).expect("machines are counted from 0");
+        let waits = (scenario.nodes..scenario.nodes + scenario.spares).contains(&machine);
         Host {
             id,
-            config: configuration(scenario, machine),
+            config: configuration(scenario, machine, &founders_see(scenario, waits)),
+            place: machine,
+            begin: if waits { Begin::Join(None) } else { founders_begin(scenario) },
+            is_thrown: false,
             disk,
             clock: Rc::default(),
             state: State::Off,
@@ -102,6 +114,24 @@ impl Host {
             door: Door::default(),
             store: None,
         }
+    }
+
+    /// Its directory is empty, and it waits to be taken in.
+    pub(crate) fn begin_as_joiner(&mut self, scenario: &Scenario, places: &[usize]) {
+        self.is_told_of(scenario, places);
+        self.begin = Begin::Join(None);
+        self.is_thrown = false;
+    }
+
+    /// Its file names all nodes that there are, at these addresses.
+    pub(crate) fn is_told_of(&mut self, scenario: &Scenario, places: &[usize]) {
+        self.config = configuration(scenario, self.number(), places);
+    }
+
+    /// Where its node is reached.
+    pub(crate) fn address(&self) -> String {
+        let node = self.config.node_by_id(self.id);
+        node.map(|node| node.address().to_string()).unwrap_or_default()
     }
 
     /// Which of the nodes it is, counted from 0.
@@ -131,14 +161,23 @@ impl Host {
     }
 }
 
-/// What stands in the nodes' raft.ini, with sizes that the file wouldn't allow.
-fn configuration(scenario: &Scenario, machine: usize) -> Config {
+/// Which addresses stand in the first file of a node: those who found a cluster know of each other,
+/// and who is to be taken in knows all nodes that there are.
+fn founders_see(scenario: &Scenario, waits: bool) -> Vec<usize> {
+    (0..scenario.nodes + if waits { scenario.spares } else { 0 }).collect()
+}
+
+/// What stands in a node's raft.ini, with sizes that the file wouldn't allow. The nodes have these
+/// addresses.
+fn configuration(scenario: &Scenario, machine: usize, places: &[usize]) -> Config {
     let mut text = format!("[Cluster]\nName = simulated\nDataDirectory = {DATA}\n[Nodes]\n");
-    for number in 1..=scenario.nodes {
+    for number in 1..=places.len() {
         text += &format!("Node{number} = N{number}\n");
     }
-    for number in 1..=scenario.nodes {
-        text += &format!("[Node.N{number}]\nHost = 10.0.0.{number}\nPort = 3111\n");
+    for (number, place) in (1..).zip(places) {
+        let address = address(*place);
+        let (host, port) = (address.ip(), address.port());
+        text += &format!("[Node.N{number}]\nHost = {host}\nPort = {port}\n");
     }
     let nothing: [(&str, &str); 0] = [];
     let loaded = config::parse("raft.ini", text.as_bytes(), &Overrides::default(), nothing);

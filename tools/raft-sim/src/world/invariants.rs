@@ -7,7 +7,9 @@ use raft_node::model::{Configuration, Index, LogId, Member, Seat, Term, TermRun}
 use raft_node::node::driver::Driver;
 use raft_node::raft::Raft;
 
+use super::configurations::Configurations;
 use super::ledger::Ledger;
+use super::ledgers::Ledgers;
 use super::majorities::decides;
 
 /// What was last seen of a machine's process.
@@ -29,12 +31,12 @@ pub(crate) struct Seen {
     is_fresh: bool,
 }
 
-/// A vote as it was given; nodes are counted from 0.
+/// A vote as it was given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Vote {
-    pub(crate) voter: usize,
-    pub(crate) term: u64,
-    pub(crate) candidate: usize,
+    pub(crate) voter: Member,
+    pub(crate) term: Term,
+    pub(crate) candidate: Member,
 }
 
 /// What is known of the whole cluster.
@@ -50,8 +52,9 @@ pub(crate) struct Cluster {
     committed_in: BTreeMap<Term, Index>,
     /// The hash of the state at each index at which some node was seen.
     states: BTreeMap<Index, u128>,
-    /// For whom each node has voted in each term.
-    votes: BTreeMap<(usize, u64), usize>,
+    /// For whom each member has voted in each term.
+    votes: BTreeMap<(Member, Term), Member>,
+    pub(crate) configurations: Configurations,
 }
 
 /// Something that must not be.
@@ -75,21 +78,19 @@ impl Cluster {
         if known != candidate {
             return Err(format!(
                 "one vote per term: node {} votes for {} in term {term}, after {}",
-                voter + 1,
-                candidate + 1,
-                known + 1
+                voter.id, candidate.id, known.id
             ));
         }
         Ok(())
     }
 
-    /// Looks at a node after one of its turns. `ledgers` are those of all machines.
+    /// Looks at a node after one of its turns.
     pub(crate) fn look(
         &mut self,
         machine: usize,
         driver: &Driver,
         seen: &mut Seen,
-        ledgers: &[Ledger],
+        ledgers: &Ledgers,
     ) -> Result<(), Broken> {
         let raft = driver.raft();
         raft.check();
@@ -132,10 +133,31 @@ impl Cluster {
             ));
         }
         if seen.members.as_ref().is_none_or(|(known, _)| *known != index) {
-            seen.members = Some((index, Rc::new(members.clone())));
+            let members = Rc::new(members.clone());
+            self.entered(raft, index, &members);
+            seen.members = Some((index, members));
         }
         seen.configuration = index;
         self.applied(driver, seen)
+    }
+
+    fn entered(&mut self, raft: &Raft, index: Index, members: &Rc<Configuration>) {
+        // What a snapshot brings is committed.
+        let id = raft.id(index).or_else(|| {
+            let term = self.committed_term(index)?;
+            Some(LogId::new(term, index))
+        });
+        if let Some(id) = id {
+            self.configurations.entered(id, members);
+        }
+        self.settle();
+    }
+
+    /// Some of the configurations may be committed by now.
+    fn settle(&mut self) {
+        let committed = &self.committed;
+        let term = |index: Index| committed.get(index.0 as usize - 1).copied();
+        self.configurations.committed_up_to(Index(committed.len() as u64), term);
     }
 
     fn elected(
@@ -176,10 +198,9 @@ impl Cluster {
         term: Term,
         entered: &Configuration,
     ) -> Result<(), Broken> {
-        let candidate = usize::from(me.id.number()) - 1;
         let gave = |seat: &Seat| {
-            let voter = usize::from(seat.id.number()) - 1;
-            voter == candidate || self.votes.get(&(voter, term.0)) == Some(&candidate)
+            let vote = |voter| voter == me || self.votes.get(&(voter, term)) == Some(&me);
+            seat.member().is_some_and(vote)
         };
         let (_, members) = raft.configuration();
         if !decides(members, gave) && !decides(entered, gave) {
@@ -219,7 +240,7 @@ impl Cluster {
         machine: usize,
         raft: &Raft,
         commit: Index,
-        quorum: (&[Ledger], &Configuration),
+        quorum: (&Ledgers, &Configuration),
     ) -> Result<(), Broken> {
         let known = self.committed();
         let checked = known.min(commit);
@@ -246,6 +267,7 @@ impl Cluster {
         if let Some(term) = self.committed.last() {
             self.committed_in.insert(*term, commit);
         }
+        self.settle();
         Ok(())
     }
 
@@ -254,18 +276,18 @@ impl Cluster {
         &self,
         raft: &Raft,
         commit: Index,
-        (ledgers, entered): (&[Ledger], &Configuration),
+        (ledgers, entered): (&Ledgers, &Configuration),
     ) -> Result<(), Broken> {
         let Some(id) = raft.id(commit) else {
             return Err(format!("entry {commit} is committed and isn't in the log"));
         };
         let (_, members) = raft.configuration();
         let has = |seat: &Seat| {
-            let machine = usize::from(seat.id.number()) - 1;
-            ledgers.get(machine).is_some_and(|ledger| ledger.holds(id))
+            let ledger = seat.member().and_then(|member| ledgers.of(member));
+            ledger.is_some_and(|ledger| ledger.holds(id))
         };
         if !decides(members, has) && !decides(entered, has) {
-            let held: Vec<LogId> = ledgers.iter().map(Ledger::last).collect();
+            let held = ledgers.ends();
             return Err(format!(
                 "{id} is committed and not durable on a quorum: the durable logs end at {held:?}"
             ));

@@ -120,6 +120,7 @@ impl Log for Writer {
             }
             match (event, pairs.reason.as_deref()) {
                 ("connected", _) => page.heard.push(Heard::LetIn),
+                ("founding", _) => page.heard.push(Heard::Founds),
                 ("snapshot_receiving", Some("begins")) => page.heard.push(Heard::Receives),
                 _ => {}
             }

@@ -3,6 +3,7 @@
 
 mod clients;
 mod clock;
+mod configurations;
 mod copies;
 mod damage;
 mod disks;
@@ -11,14 +12,18 @@ mod ear;
 mod end;
 mod faults;
 mod findings;
+mod foundings;
 mod host;
 mod invariants;
 mod journal;
 mod latecomer;
 mod leaders;
 mod ledger;
+mod ledgers;
+mod lives;
 mod majorities;
 mod markers;
+mod moves;
 mod network;
 mod operator;
 mod outside;
@@ -36,6 +41,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use raft_node::model::Index;
+
 use self::clients::Client;
 use self::copies::Copies;
 use self::disks::HostDisk;
@@ -45,7 +52,7 @@ use self::host::{Host, State};
 use self::invariants::{Cluster, Seen};
 use self::latecomer::Latecomer;
 use self::leaders::Duties;
-use self::ledger::Ledger;
+use self::ledgers::Ledgers;
 use self::network::{Network, Party};
 use self::outside::SharedNetwork;
 use self::queue::{Event, Queue};
@@ -95,7 +102,7 @@ struct World {
     network: SharedNetwork,
     hosts: Vec<Host>,
     seen: Vec<Seen>,
-    ledgers: Vec<Ledger>,
+    ledgers: Ledgers,
     copies: Copies,
     duties: Vec<Duties>,
     clients: Vec<Client>,
@@ -103,6 +110,8 @@ struct World {
     cluster: Cluster,
     faults: Faults,
     latecomer: Option<Latecomer>,
+    /// Where the committed members stand in the log that were looked at last.
+    members_at: Index,
     phase: Phase,
     healed_at: u64,
     /// Whether somebody has led since all is well: a hand-over may come at any time after that.
@@ -119,8 +128,9 @@ impl World {
         let seed = scenario.seed;
         let weather = scenario.weather.clone();
         // A copy of a directory runs on a machine of its own.
-        let spare = scenario.has(Fault::Clones).then_some(scenario.nodes);
-        let machines = scenario.nodes + usize::from(spare.is_some());
+        let machines = scenario.nodes + scenario.spares;
+        let spare = scenario.has(Fault::Clones).then_some(machines);
+        let machines = machines + usize::from(spare.is_some());
         let network = Network::new(machines, weather, Random::stream(seed, "network"));
         let host = |machine| Host::new(scenario, machine, HostDisk::new(scenario, machine));
         let mut world = World {
@@ -129,7 +139,7 @@ impl World {
             network: Rc::new(RefCell::new(network)),
             hosts: (0..machines).map(host).collect(),
             seen: vec![Seen::default(); machines],
-            ledgers: (0..machines).map(|_| Ledger::default()).collect(),
+            ledgers: Ledgers::new(machines),
             copies: Copies::new(spare),
             duties: vec![Duties::default(); machines],
             clients: (0..scenario.clients).map(|index| Client::new(scenario, index)).collect(),
@@ -137,6 +147,7 @@ impl World {
             cluster: Cluster::default(),
             faults: Faults::new(scenario),
             latecomer: Latecomer::draw(scenario),
+            members_at: Index::ZERO,
             phase: Phase::Faulty,
             healed_at: u64::MAX,
             has_led: false,
@@ -147,10 +158,11 @@ impl World {
             random: Random::stream(seed, "world"),
             scenario: scenario.clone(),
         };
-        for machine in 0..scenario.nodes {
+        world.add_free_places();
+        for machine in 0..world.machines() {
             world.network.borrow_mut().machines[machine].is_up = true;
             world.set_clock(machine);
-            let at = world.random.below(50_000_000);
+            let at = world.random.below(world.all_started_by());
             world.queue.push(at, Event::Start { machine });
         }
         if let Some(spare) = spare {
@@ -160,12 +172,14 @@ impl World {
             let at = world.random.below(200_000_000);
             world.queue.push(at, Event::Client { client, look: 0 });
         }
-        if scenario.has(Fault::Walls) {
+        // Who can't be called must know whom to call, and who comes later isn't in its file.
+        if scenario.has(Fault::Walls) && scenario.spares == 0 {
             let machine = world.walled();
             world.network.borrow_mut().machines[machine].is_walled = true;
             world.note(Some(machine), || "can't be called by the others".to_owned());
         }
         world.queue.push(scenario.time.as_nanos() as u64, Event::Heal);
+        world.plan_foundings();
         world.plan_fault();
         world.plan_look_at_leaders();
         world
@@ -204,6 +218,7 @@ impl World {
             Event::LogDone { machine, epoch } => self.log_done(machine, epoch),
             Event::FileDone { machine, epoch } => self.file_done(machine, epoch),
             Event::Start { machine } => self.start(machine),
+            Event::Renew { machine, member } => self.renew(machine, member),
             Event::Started { machine, epoch } => self.started(machine, epoch),
             Event::Client { client, look } => {
                 if self.clients[client].look == look {
@@ -219,6 +234,7 @@ impl World {
             }
             Event::Trouble => self.fault(),
             Event::Upset => self.upset(),
+            Event::Founding => self.trouble_a_founding(),
             Event::Kill { machine, epoch, death } => self.kill_at_moment(machine, epoch, death),
             Event::FaultEnds(end) => self.fault_ends(end),
             Event::LookAtLeaders => self.look_at_leaders(),

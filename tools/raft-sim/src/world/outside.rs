@@ -14,7 +14,7 @@ use raft_node::storage::{FileWork, LogWork};
 
 use super::clock::Clock;
 use super::ear::{Ear, Other};
-use super::network::{Network, Party, address, machine_at};
+use super::network::{Network, Party, address, place_of};
 use super::random::Random;
 
 /// The network, shared by all who have a connection.
@@ -33,20 +33,22 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// Calls whoever has the address `place`, if somebody has it.
     pub(crate) fn call(
         network: &SharedNetwork,
         party: Party,
-        machine: usize,
+        place: usize,
         patience: u64,
-    ) -> Stream {
-        let connection = network.borrow_mut().call(party, machine, patience);
+    ) -> Option<Stream> {
+        let connection = network.borrow_mut().call(party, place, patience)?;
         let (says, is_told) = match party {
             Party::Host(_) => {
-                (Some(Ear::new(Other::Node(machine))), Some(Ear::new(Other::Machine(machine))))
+                // Who answers is known when the call has come through.
+                (Some(Ear::new(Other::Node(place))), Some(Ear::new(Other::Machine(place))))
             }
             Party::Client(_) => (None, None),
         };
-        Stream { network: Rc::clone(network), connection, end: 0, says, is_told }
+        Some(Stream { network: Rc::clone(network), connection, end: 0, says, is_told })
     }
 
     pub(crate) fn has_connected(&self) -> io::Result<bool> {
@@ -84,6 +86,10 @@ impl Write for Stream {
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let count = self.network.borrow_mut().write(self.connection, self.end, pieces)?;
         if let Some(ear) = &mut self.says {
+            let network = self.network.borrow();
+            if let Some(machine) = network.machine_behind(self.connection, self.end) {
+                ear.says_to(network.machines[machine].node);
+            }
             let mut rest = count;
             for piece in pieces {
                 let taken = piece.len().min(rest);
@@ -133,12 +139,10 @@ impl Outside for Surroundings {
     }
 
     fn connect(&mut self, address: SocketAddr, patience: Duration) -> io::Result<Stream> {
-        let machine = machine_at(address);
-        if machine >= self.network.borrow().machines.len() {
-            return Err(ErrorKind::HostUnreachable.into());
-        }
         let party = Party::Host(self.machine);
-        Ok(Stream::call(&self.network, party, machine, patience.as_nanos() as u64))
+        let patience = patience.as_nanos() as u64;
+        let stream = Stream::call(&self.network, party, place_of(address), patience);
+        stream.ok_or_else(|| ErrorKind::HostUnreachable.into())
     }
 
     fn has_connected(&mut self, stream: &Stream) -> io::Result<bool> {

@@ -4,7 +4,7 @@ use std::mem;
 use std::time::Duration;
 
 use raft_node::model::LogId;
-use raft_node::node::{Begin, Exit, Readiness, Report, Server, Store, open_on};
+use raft_node::node::{Exit, Readiness, Report, Server, Store, open_on};
 use raft_node::storage::{ErrorClass, FileReport, FileWork, LogDone, RecoveryReport, Rotated};
 
 use super::ear::Heard;
@@ -59,6 +59,7 @@ impl World {
             Err(exit) => return self.ended_at(machine, &exit, at),
         };
         self.note_recovery(machine, &report);
+        self.ledgers.begins(machine, store.member());
         let host = &mut self.hosts[machine];
         let surroundings = Surroundings {
             network: self.network.clone(),
@@ -69,8 +70,7 @@ impl World {
             log: None,
             files: None,
         };
-        let server =
-            Server::new(surroundings, host.config.clone(), host.id, &store, &Begin::Together);
+        let server = Server::new(surroundings, host.config.clone(), host.id, &store, &host.begin);
         host.server = Some(Box::new(server));
         host.store = Some(store);
         host.disk_until = at;
@@ -114,6 +114,7 @@ impl World {
         }
         self.hosts[machine].busy_until = self.now;
         self.plan_turn(machine, self.now);
+        self.is_seen(machine);
     }
 
     /// Something wants a turn of a process.
@@ -305,6 +306,9 @@ impl World {
         if heard.iter().any(|one| matches!(one, Heard::Receives)) {
             self.receives(machine);
         }
+        if heard.iter().any(|one| matches!(one, Heard::Founds)) {
+            self.founds(machine);
+        }
         let host = &self.hosts[machine];
         let mut result = Ok(());
         if let Some(driver) = host.server.as_ref().and_then(|server| server.driver()) {
@@ -324,6 +328,7 @@ impl World {
             self.found(format!("node {}: {text}", machine + 1));
         }
         self.look_for_latecomer();
+        self.look_who_was_removed();
     }
 
     /// A process has ended by itself.
@@ -342,6 +347,9 @@ impl World {
         if !is_expected {
             let text = format!("node {} ends with code {}: {exit}", machine + 1, exit.code());
             return self.found(text);
+        }
+        if matches!(exit, Exit::Refused(_)) && self.comes_back_empty(machine) {
+            return;
         }
         if matches!(exit, Exit::Refused(_) | Exit::Corrupt(_)) {
             return self.gone(machine, exit.to_string());
@@ -365,7 +373,7 @@ impl World {
                 if self.hosts[machine].is_copy {
                     journal::mark("world", "copy told and refused");
                 }
-                may_end
+                may_end || self.is_no_member(machine)
             }
             Exit::Corrupt(_) => {
                 journal::mark(

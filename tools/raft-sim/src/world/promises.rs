@@ -33,19 +33,22 @@ impl World {
                 ledger.term()
             ));
         }
-        let me = self.hosts[machine].number();
+        let Some(me) = self.ledgers.member(machine) else {
+            return Err("it speaks and has no directory".to_owned());
+        };
         match what {
-            Said::Candidate => self.cluster.voted(Vote { voter: me, term: term.0, candidate: me }),
+            Said::Candidate => self.cluster.voted(Vote { voter: me, term, candidate: me }),
             Said::Vote => {
                 let durable = ledger.vote(term);
-                if durable.is_none_or(|member| usize::from(member.id.number()) != to + 1) {
+                let meant = durable.filter(|member| usize::from(member.id.number()) == to + 1);
+                let Some(candidate) = meant else {
                     return Err(format!(
                         "no promise before it is durable: it votes for node {} in term {term}, \
                          and on its disk is {durable:?}",
                         to + 1
                     ));
-                }
-                let vote = Vote { voter: me, term: term.0, candidate: to };
+                };
+                let vote = Vote { voter: me, term, candidate };
                 let host = &self.hosts[machine];
                 if !host.may_end && !host.disk.holds_vote(self.now, &vote) {
                     return Err(format!("it gives a vote that isn't on its disk: {vote:?}"));
@@ -115,7 +118,7 @@ mod tests {
     use raft_node::storage::LogWork;
 
     use super::*;
-    use crate::world::ledger::{Done, Ledger};
+    use crate::world::ledger::Done;
     use crate::world::{Choices, Scenario};
 
     /// A world in which nothing goes wrong, once it has committed something.
@@ -171,7 +174,7 @@ mod tests {
         // One that has its term and no entries.
         let hard_state = Some(HardState { term, vote: None });
         let (seq, keep, batches) = (WriteSeq(1), LogId::ORIGIN, Vec::new());
-        world.ledgers[follower] = Ledger::default();
+        world.ledgers[follower] = Default::default();
         world.ledgers[follower].give(&LogWork::Write { seq, hard_state, keep, batches });
         world.ledgers[follower].done(Done::All);
         assert!(says(&mut world, follower, durable(last)).contains("is durable, and its disk has"));

@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use raft_node::model::Member;
+
 use super::faults::FaultEnd;
 use super::network::Transit;
 use super::process::Death;
@@ -20,6 +22,8 @@ pub(crate) enum Event {
     FileDone { machine: usize, epoch: u64 },
     /// A process is started.
     Start { machine: usize },
+    /// A machine that has this member's directory is emptied.
+    Renew { machine: usize, member: Member },
     /// It has read its disk.
     Started { machine: usize, epoch: u64 },
     /// A client looks after its call; void if another look was planned since.
@@ -30,6 +34,8 @@ pub(crate) enum Event {
     Trouble,
     /// Whoever leads is to lead no more.
     Upset,
+    /// Something goes wrong while a cluster forms.
+    Founding,
     /// A process ends at a moment that was chosen.
     Kill { machine: usize, epoch: u64, death: Death },
     /// Something that went wrong is over.

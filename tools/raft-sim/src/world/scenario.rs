@@ -43,9 +43,12 @@ pub enum Fault {
     Clones,
     /// Processes that are asked to stop in good order, and hand-overs of leadership.
     Stops,
-    /// Changes of who votes. Then no disk loses what is durable: of the machines that vote at a
-    /// time any may be needed.
+    /// Changes of the members: others vote, nodes come and go. Then no disk loses what is durable,
+    /// but by [`Fault::Wipes`], which then hit any one member at a time: of the machines that vote
+    /// at a time all others may be needed.
     Changes,
+    /// Nodes that come back at another address, or exchange theirs.
+    Moves,
     /// A node that the others can't call, to the end: all that it hears comes by its own calls.
     Walls,
     /// Machines that never come back once all is well: a minority, some of those that may lose
@@ -53,11 +56,14 @@ pub enum Fault {
     Losses,
     /// A founder that crashes before it has stored the founding entry, and comes back much later.
     Latecomers,
+    /// Nodes that form a cluster as soon as a quorum is there, while links are cut and founders
+    /// crash. Then no disk loses what is durable: nobody founds beside nodes that have data.
+    Foundings,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Fault; 21] = [
+    pub const ALL: [Fault; 23] = [
         Fault::Delays,
         Fault::Breaks,
         Fault::Cuts,
@@ -76,9 +82,11 @@ impl Fault {
         Fault::Clones,
         Fault::Stops,
         Fault::Changes,
+        Fault::Moves,
         Fault::Walls,
         Fault::Losses,
         Fault::Latecomers,
+        Fault::Foundings,
     ];
 
     /// The name by which it is chosen.
@@ -103,9 +111,11 @@ impl Fault {
             Fault::Clones => "clones",
             Fault::Stops => "stops",
             Fault::Changes => "changes",
+            Fault::Moves => "moves",
             Fault::Walls => "walls",
             Fault::Losses => "losses",
             Fault::Latecomers => "latecomers",
+            Fault::Foundings => "foundings",
         }
     }
 
@@ -114,6 +124,8 @@ impl Fault {
         match self {
             // The others have to do without a node for long.
             Fault::Latecomers => 150,
+            // So do nodes that found by a quorum without disks that lose anything.
+            Fault::Foundings => 100,
             _ => 500,
         }
     }
@@ -152,8 +164,10 @@ pub struct Choices {
 pub struct Scenario {
     /// The seed.
     pub seed: u64,
-    /// How many nodes.
+    /// How many nodes found the cluster.
     pub nodes: usize,
+    /// How many more wait to be taken in.
+    pub spares: usize,
     /// How many clients.
     pub clients: usize,
     /// How long faults happen.
@@ -221,10 +235,19 @@ impl Scenario {
         let segment_bytes = if is_short { 8 << 10 } else { segment_bytes };
         // Some write so much that who was away for a while is to be sent a snapshot.
         let writes_much = Random::stream(seed, "values").permille(250);
+        let spares = match faults.contains(&Fault::Changes) {
+            // Of three no more than one may be lost, so that nobody can leave.
+            true => {
+                let least = u64::from(faults.contains(&Fault::Wipes));
+                Random::stream(seed, "spares").between(least, 2) as usize
+            }
+            false => 0,
+        };
         let most_value_bytes = if writes_much { segment_bytes / 4 } else { 2048 };
         Scenario {
             seed,
             nodes: choices.nodes.unwrap_or(nodes),
+            spares,
             clients: choices.clients.unwrap_or(random.between(2, 8) as usize),
             time: choices.time.unwrap_or(Duration::from_secs(seconds)),
             faults,
@@ -333,8 +356,13 @@ impl fmt::Display for Scenario {
         let names = if names.is_empty() { "none".to_owned() } else { names.join(" ") };
         write!(
             f,
-            "{} nodes, {} clients, {:?}, election timeout {:?}, segments of {} bytes, faults: {names}",
-            self.nodes, self.clients, self.time, self.election_timeout, self.segment_bytes
+            "{} nodes and {} that wait, {} clients, {:?}, election timeout {:?}, segments of {} bytes, faults: {names}",
+            self.nodes,
+            self.spares,
+            self.clients,
+            self.time,
+            self.election_timeout,
+            self.segment_bytes
         )
     }
 }

@@ -31,12 +31,12 @@ impl Network {
 
     fn called(&mut self, number: usize) {
         let Some(connection) = &mut self.connections[number] else { return };
-        let (from, to) = (connection.ends[0].party, connection.ends[1].party);
-        let Party::Host(machine) = to else { return };
         // Whoever has the address now.
-        let machine = self.homes[machine];
+        let Some(machine) = self.homes[connection.place] else {
+            return self.later(Transit::Reset { connection: number, end: 0 });
+        };
         connection.ends[1].party = Party::Host(machine);
-        let to = Party::Host(machine);
+        let (from, to) = (connection.ends[0].party, Party::Host(machine));
         if !self.passes(from, to) || !self.passes(to, from) {
             self.transits.push((self.now + 1_000_000_000, Transit::Call(number)));
             return;

@@ -6,8 +6,9 @@ use std::mem;
 use super::{Connection, End, KEEPALIVE, Network, Party, Transit, Wake};
 
 impl Network {
-    /// Begins to connect to the process on `machine`.
-    pub(crate) fn call(&mut self, party: Party, machine: usize, patience: u64) -> usize {
+    /// Begins to connect to whoever has the address `place`; `None` if nobody has it.
+    pub(crate) fn call(&mut self, party: Party, place: usize, patience: u64) -> Option<usize> {
+        let machine = self.homes.get(place).copied().flatten()?;
         let end = |party, epoch, is_open| End {
             party,
             epoch,
@@ -19,11 +20,11 @@ impl Network {
         };
         let ends = [end(party, self.epoch(party), true), end(Party::Host(machine), 0, false)];
         let pipes = Default::default();
-        let connection = Connection { ends, pipes, is_established: false };
+        let connection = Connection { ends, pipes, is_established: false, place };
         self.connections.push(Some(Box::new(connection)));
         let number = self.connections.len() - 1;
         self.later(Transit::Call(number));
-        number
+        Some(number)
     }
 
     pub(super) fn epoch(&self, party: Party) -> u64 {

@@ -59,6 +59,8 @@ struct Connection {
     /// By the end that writes.
     pipes: [Pipe; 2],
     is_established: bool,
+    /// Where the call goes.
+    place: usize,
 }
 
 /// A machine as the network sees it.
@@ -83,8 +85,8 @@ pub(crate) struct Network {
     pub(crate) now: u64,
     pub(crate) weather: Weather,
     pub(crate) machines: Vec<Machine>,
-    /// Which machine has the address of each.
-    pub(crate) homes: Vec<usize>,
+    /// Which machine has each address, if one has.
+    pub(crate) homes: Vec<Option<usize>>,
     connections: Vec<Option<Box<Connection>>>,
     /// How many reasons there are that nothing goes from one machine to another.
     cuts: Vec<u32>,
@@ -100,7 +102,7 @@ impl Network {
             now: 0,
             weather,
             machines: (0..machines).map(|node| Machine { node, ..Machine::default() }).collect(),
-            homes: (0..machines).collect(),
+            homes: (0..machines).map(Some).collect(),
             connections: Vec::new(),
             cuts: vec![0; machines * machines],
             random,
@@ -218,13 +220,13 @@ impl Network {
     }
 }
 
-/// The address of a machine.
-pub(crate) fn address(machine: usize) -> SocketAddr {
-    SocketAddr::from(([10, 0, 0, machine as u8 + 1], 3111))
+/// The address of this number, counted from 0. At first each machine has the one of its own number.
+pub(crate) fn address(place: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, place as u8 + 1], 3111))
 }
 
-/// The machine of an address.
-pub(crate) fn machine_at(address: SocketAddr) -> usize {
+/// The number of an address.
+pub(crate) fn place_of(address: SocketAddr) -> usize {
     match address {
         SocketAddr::V4(address) => usize::from(address.ip().octets()[3]).saturating_sub(1),
         SocketAddr::V6(_) => 0,
@@ -268,7 +270,7 @@ mod tests {
         let (second, patience) = (1_000_000_000, 3_000_000_000);
         for heals in [false, true] {
             let mut network = calm();
-            let number = network.call(Party::Host(0), 1, patience);
+            let number = network.call(Party::Host(0), 1, patience).unwrap();
             pass(&mut network, second);
             network.accept(1);
             network.set_patience(number, 1, patience);
