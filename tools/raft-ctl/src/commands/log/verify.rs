@@ -170,9 +170,9 @@ fn damage_text(damage: &Corruption) -> String {
         Some((first, None)) => format!("entries from {} on", output::count(first.0)),
         None => "something".to_owned(),
     };
-    format!(
-        "{}: {entries} of an acknowledged range; keep this directory as it is, the other nodes \
-         hold the same entries",
-        styled(BAD, "damaged")
-    )
+    let advice = match damage.file.starts_with("log") {
+        true => "start the node beside its peers and it repairs itself",
+        false => "keep this directory as it is; nobody else knows what stands there",
+    };
+    format!("{}: {entries} of an acknowledged range; {advice}", styled(BAD, "damaged"))
 }
