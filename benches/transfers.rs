@@ -138,6 +138,8 @@ fn transfers(client: &mut Client, count: usize) -> Vec<(Instant, Duration)> {
 fn failing(client: &mut Client, nodes: &Nodes) -> Vec<(Instant, Duration)> {
     let mut begun = Vec::with_capacity(FAILURES);
     while begun.len() < FAILURES {
+        // What only a leader answers, so that it is the leader that is asked for the rest.
+        client.increment(b"before a failure", 1).expect("the cluster serves");
         let leader = client.status().ok().and_then(|status| status.leader);
         let Some(next) = leader.and_then(|leader| NodeId::new(leader.number() % NODES + 1)) else {
             continue;
