@@ -162,7 +162,7 @@ impl<O: Outside> Server<O> {
     /// committed, and is never taken back: whoever says so is enough, since most of those that
     /// this node takes for voters may be gone themselves.
     fn is_held_back(&mut self, by: NodeId, code: HelloRefusal, text: &str) -> Result<(), Exit> {
-        if self.is_being_taken_in() {
+        if code != HelloRefusal::REMOVED && self.is_being_taken_in() {
             return Ok(());
         }
         self.state.refusals.insert(by);
