@@ -3,6 +3,9 @@
 //!
 //! `cargo bench --bench state_size -- 10000000` for so many keys; without a number, a million.
 //! Each way to make the state runs in a process of its own, so that its memory is its own.
+//!
+//! `cargo bench --bench state_size -- turns 10000000` measures what an image of the state adds to a
+//! turn of the event loop, without what the machine takes away from it meanwhile.
 
 use std::process::Command as Process;
 use std::time::Duration;
@@ -174,9 +177,56 @@ fn measure(name: &str, order: Order, keys: u64) {
     drop((view, copy));
 }
 
+/// How many turns are measured behind an image, of how many entries each: as many as the event loop
+/// applies in one.
+const TURNS: u64 = 200;
+const TURN_ENTRIES: u64 = 512;
+
+/// How often the same turns are measured.
+const TIMES: usize = 15;
+
+/// Measures the same turns again and again, without an image and with one that is taken in the first
+/// of them. What keeps a turn from the processor hits another one each time, so the shortest time of
+/// each turn is its own; that of the longest turn counts.
+fn measure_turns(keys: u64) {
+    let mut log = Log::default();
+    log.put(keys, |place| Order::Random.key(place));
+    let mut shortest = [vec![Duration::MAX; TURNS as usize], vec![Duration::MAX; TURNS as usize]];
+    for _ in 0..TIMES {
+        for (has_image, shortest) in shortest.iter_mut().enumerate() {
+            let mut image = None;
+            for (turn, shortest) in (0..).zip(shortest.iter_mut()) {
+                let start = processor_time();
+                if has_image == 1 && turn == 0 {
+                    image = Some(log.machine.image());
+                }
+                let took = processor_time() - start;
+                let first = turn * TURN_ENTRIES;
+                let random = |place| Order::Random.key(mixed(first + place + 1) % keys);
+                *shortest = (*shortest).min(took + log.put(TURN_ENTRIES, random));
+            }
+            drop(image);
+        }
+    }
+    let [without, with] = shortest;
+    let longest = |turns: &[Duration]| turns.iter().max().copied().unwrap_or_default();
+    let added: Vec<Duration> =
+        with.iter().zip(&without).map(|(with, without)| with.saturating_sub(*without)).collect();
+    println!(
+        "a turn of {TURN_ENTRIES} puts: longest {} us, beside an image {} us; the image adds {} us at \
+         the most",
+        longest(&without).as_micros(),
+        longest(&with).as_micros(),
+        longest(&added).as_micros()
+    );
+}
+
 fn main() {
     let words: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let keys = words.iter().find_map(|word| word.parse().ok()).unwrap_or(1_000_000);
+    if words.iter().any(|word| word == "turns") {
+        return measure_turns(keys);
+    }
     let chosen = Order::ALL.iter().find(|(name, _)| words.iter().any(|word| word == name));
     if let Some((name, order)) = chosen {
         return measure(name, *order, keys);
