@@ -110,6 +110,10 @@ impl<D: Disk> Repair<D> {
         options: &OpenOptions,
     ) -> Result<Option<Repair<D>>, StorageError> {
         let layout = Layout::new(path);
+        // What was refused may be something else, where there is no directory of a node at all.
+        if identity::read(&disk, &layout, Access::Read)?.is_none() {
+            return Ok(None);
+        }
         let lock = lock(&disk, &layout)?;
         make_durable(&disk, &layout)?;
         let Some(found) = identity::read(&disk, &layout, Access::ReadDevice)? else {
