@@ -177,6 +177,29 @@ fn who_was_away_for_longer_than_the_log_reaches_is_sent_a_snapshot() {
 }
 
 #[test]
+fn who_was_away_for_100_000_entries_in_hundreds_of_segments_gets_them_all() {
+    for (min_log_bytes, snapshots) in [(u64::MAX, 0), (100_000, 1)] {
+        let rules = SnapshotRules { min_log_bytes, ..often().snapshot_rules };
+        let mut cluster = Cluster::new(Shape { snapshot_rules: rules, ..often() });
+        let (leader, away) = cut_off(&mut cluster, 1, 10);
+        for round in 0..500 {
+            let puts: Vec<_> = (0..200)
+                .map(|number| cluster.put(leader, &format!("key{number}"), &round.to_string()))
+                .collect();
+            puts.into_iter().for_each(|put| assert_eq!(cluster.wait_for(put), "done"));
+        }
+        cluster.heal();
+        let leader = cluster.elect();
+        cluster.converge();
+        assert_eq!(installs(&cluster, away), snapshots);
+        let status = cluster.node(away).driver.raft().status();
+        assert!(status.commit > Index(100_000), "{}", status.commit);
+        assert_eq!(state_hash(&mut cluster, away), state_hash(&mut cluster, leader));
+        assert!(cluster.halts.is_empty(), "{:?}", cluster.halts);
+    }
+}
+
+#[test]
 fn a_transfer_goes_on_where_it_was_cut() {
     let rules = SnapshotRules { min_log_bytes: 400_000, ..often().snapshot_rules };
     let mut cluster = Cluster::new(Shape { snapshot_rules: rules, ..often() });
