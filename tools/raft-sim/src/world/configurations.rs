@@ -5,6 +5,10 @@ use std::rc::Rc;
 
 use raft_node::model::{Configuration, Index, LogId, Member, Term};
 
+/// Where a founding stands. There may be more than one at first: whoever gives his up enters another,
+/// so the one that is entered last is the one that stays.
+const FOUNDING: Index = Index(1);
+
 /// The latest configuration that is committed, and all that were seen behind it.
 #[derive(Debug, Default)]
 pub(crate) struct Configurations {
@@ -18,7 +22,11 @@ pub(crate) struct Configurations {
 impl Configurations {
     /// A leader has made a configuration, or a node has stored a founding one.
     pub(crate) fn is_made(&mut self, id: LogId, members: &Rc<Configuration>) {
-        self.made.entry(id).or_insert_with(|| Rc::clone(members));
+        if id.index <= FOUNDING {
+            self.made.insert(id, Rc::clone(members));
+        } else {
+            self.made.entry(id).or_insert_with(|| Rc::clone(members));
+        }
     }
 
     /// Whether a leader has made this one. Of one that is in a snapshot only the index is known.
@@ -39,7 +47,11 @@ impl Configurations {
 
     /// A node enters a configuration, which isn't committed as far as anybody knows.
     pub(crate) fn entered(&mut self, id: LogId, members: &Rc<Configuration>) {
-        self.open.entry(id).or_insert_with(|| Rc::clone(members));
+        if id.index <= FOUNDING {
+            self.open.insert(id, Rc::clone(members));
+        } else {
+            self.open.entry(id).or_insert_with(|| Rc::clone(members));
+        }
     }
 
     /// All up to `commit` is committed, `term` tells in which term each entry was made.
