@@ -86,7 +86,8 @@ impl World {
 
     /// A machine loses all that was on its disk.
     pub(super) fn wipe(&mut self) {
-        if self.scenario.has(Fault::Changes) {
+        // Where nodes found beside each other, one that seems to be there may have entered nothing yet.
+        if self.scenario.has(Fault::Changes) && !self.scenario.has(Fault::Foundings) {
             return self.wipe_a_member();
         }
         let Some(machine) = self.victim() else { return };
