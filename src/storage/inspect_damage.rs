@@ -92,7 +92,7 @@ impl<D: Disk> Inspection<D> {
                 last = block.place.last;
             }
             let (Some(before), Some(at)) = (scan.resumes_behind, scan.resumes_at) else {
-                let is_short = is_last && is_end_lost(record, head, &scan);
+                let is_short = is_last && scan.is_end_lost(head, record.floor);
                 let is_cut = reaches.is_some_and(|id| id != last) && !has_ended;
                 if is_short || is_cut {
                     holes.push(seen(head, &scan, last, reaches.map(|id| id.index)));
@@ -121,11 +121,4 @@ fn seen(head: &SegmentHead, scan: &SegmentScan, last: LogId, until: Option<Index
         Fault::Entries { offset, what, .. } => (*offset, what.clone()),
     };
     HoleSeen { offset, what, entries: Some((first, until.filter(|until| *until >= first))) }
-}
-
-/// Whether something durable stood behind the last good block.
-pub(super) fn is_end_lost(record: &Record, head: &SegmentHead, scan: &SegmentScan) -> bool {
-    let at = head.aligned(scan.end);
-    let below_floor = record.floor.ordinal == head.ordinal && record.floor.offset > at;
-    below_floor || scan.watermark > at || matches!(scan.fault, Fault::Entries { certain: true, .. })
 }

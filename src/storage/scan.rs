@@ -11,6 +11,7 @@ use crate::model::{
 };
 
 use super::block::{BLOCK_HEAD_BYTES, BlockHead};
+use super::hard_state::Floor;
 use super::log_map::{BlockPlace, PieceCutter};
 use super::segment::{FIRST_BLOCK, SegmentHead};
 use super::{DiskFile, StorageError};
@@ -46,6 +47,17 @@ pub(super) struct SegmentScan {
     /// The entry before the first good head behind `end`, and where that head stands.
     pub(super) resumes_behind: Option<LogId>,
     pub(super) resumes_at: Option<u64>,
+}
+
+impl SegmentScan {
+    /// Whether something durable stood behind the last whole block of the last segment, as what
+    /// was found behind it tells.
+    pub(super) fn is_end_lost(&self, head: &SegmentHead, floor: Floor) -> bool {
+        let at = head.aligned(self.end);
+        let below_floor = floor.ordinal == head.ordinal && floor.offset > at;
+        let certain = matches!(self.fault, Fault::Entries { certain: true, .. });
+        below_floor || self.watermark > at || certain
+    }
 }
 
 /// Why there is no whole block at a place.

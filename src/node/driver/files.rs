@@ -33,16 +33,19 @@ pub(crate) enum Reader {
         ticket: u64,
     },
     /// For another node that has lost them.
-    Borrower {
-        /// Who.
-        client: ClientId,
-        /// The client's number of the request.
-        request: u64,
-        /// They follow this entry.
-        behind: LogId,
-        /// Only if the log holds this entry.
-        until: Option<LogId>,
-    },
+    Borrower(Borrower),
+}
+
+/// Another node that has lost entries, and what it has asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Borrower {
+    pub(crate) client: ClientId,
+    /// The client's number of the request.
+    pub(crate) request: u64,
+    /// What the entries follow.
+    pub(crate) behind: LogId,
+    /// They are wanted only if the log holds this one.
+    pub(crate) until: Option<LogId>,
 }
 
 /// Entries to be read.
@@ -178,7 +181,7 @@ impl Files {
                 self.forget(peer);
                 self.for_peers.push_back(work);
             }
-            Reader::Borrower { .. } => self.for_peers.push_back(work),
+            Reader::Borrower(_) => self.for_peers.push_back(work),
         }
     }
 

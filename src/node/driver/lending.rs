@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::files::{ReadWork, Reader};
+use super::files::{Borrower, ReadWork, Reader};
 use super::{ClientId, Driver};
 use crate::model::{Batch, LogId};
 use crate::raft::Refusal;
@@ -13,16 +13,6 @@ const PART_BYTES: u64 = 1 << 20;
 
 /// The most reads of the log that may wait when another is asked for.
 const MAX_READS: usize = 64;
-
-/// Who has asked, and for what.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Borrower {
-    pub(super) client: ClientId,
-    pub(super) request: u64,
-    /// What the entries follow.
-    pub(super) behind: LogId,
-    pub(super) until: Option<LogId>,
-}
 
 impl Driver {
     /// Another node wants entries.
@@ -38,7 +28,7 @@ impl Driver {
         if first > last {
             return self.tell_log_part(client, request, Some(behind), Bytes::new());
         }
-        let reader = Reader::Borrower { client, request, behind, until };
+        let reader = Reader::Borrower(Borrower { client, request, behind, until });
         self.files.read(ReadWork { reader, first, last, max_bytes: PART_BYTES });
     }
 

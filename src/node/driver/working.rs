@@ -7,7 +7,6 @@ use bytes::BytesMut;
 
 use super::applying::Next;
 use super::files::Reader;
-use super::lending::Borrower;
 use super::log::{Finished, SLOW_SYNC, STILL};
 use super::points::is_change;
 use super::proposals::Outcome;
@@ -324,15 +323,11 @@ impl Driver {
                     let bytes = self.peers.keep_read(peer, batch);
                     self.core(Input::LogRead { peer, ticket, first, bytes });
                 }
-                Reader::Borrower { client, request, behind, until } => {
-                    let borrower = Borrower { client, request, behind, until };
-                    self.log_part_read(borrower, Some(&batch));
-                }
+                Reader::Borrower(borrower) => self.log_part_read(borrower, Some(&batch)),
             },
             FileReport::NotHeld { ticket } => {
                 let work = self.files.read_done(ticket);
-                if let Reader::Borrower { client, request, behind, until } = work.reader {
-                    let borrower = Borrower { client, request, behind, until };
+                if let Reader::Borrower(borrower) = work.reader {
                     self.log_part_read(borrower, None);
                 } else if work.reader == Reader::Machine && work.first <= self.applying.applied() {
                     // The state was replaced meanwhile, and the log begins anew.

@@ -7,7 +7,7 @@ use crate::storage::hard_state::Record;
 use crate::storage::layout::{Layout, parse_segment_name};
 use crate::storage::log_map::{BlockPlace, LogMap};
 use crate::storage::recover::{Headed, Hole, read_heads};
-use crate::storage::scan::{Fault, SegmentScan, Window, look_behind, scan_from};
+use crate::storage::scan::{Window, look_behind, scan_from};
 use crate::storage::segment::{BLOCK_ALIGNMENT, FIRST_BLOCK, SegmentHead};
 use crate::storage::{Access, Disk, StorageError};
 
@@ -125,19 +125,12 @@ impl<D: Disk> Look<'_, D> {
         if let Some(id) = self.reaches {
             cut_behind(&mut parts, id, map);
         }
-        let end_is_lost = self.is_last && self.is_end_lost(&scan, window.length());
+        let is_short = window.length() < self.head.file_bytes;
+        let floor = self.record.floor;
+        let end_is_lost = self.is_last && (is_short || scan.is_end_lost(&self.head, floor));
         let (head, name) = (self.head, Some(name.to_owned()));
         let known_until = known_until.unwrap_or(FIRST_BLOCK);
         Ok(Ok(Some(Remains { head, name, known_until, parts, end_is_lost })))
-    }
-
-    /// Whether something durable stood behind the last good block of the last segment.
-    fn is_end_lost(&self, scan: &SegmentScan, file_bytes: u64) -> bool {
-        let at = self.head.aligned(scan.end);
-        let floor = self.record.floor;
-        let below_floor = floor.ordinal == self.head.ordinal && floor.offset > at;
-        let certain = matches!(scan.fault, Fault::Entries { certain: true, .. });
-        below_floor || scan.watermark > at || certain || file_bytes < self.head.file_bytes
     }
 }
 

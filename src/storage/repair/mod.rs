@@ -33,7 +33,7 @@ use super::{Access, Corruption, Disk, DiskFile, OpenOptions, Refusal, SnapshotSi
 pub use anew::Anew;
 use holes::{Part, Remains};
 pub use procedure::{Attempt, HeldLog, Holder};
-use written::{HEAD_BYTES, Written};
+use written::Written;
 
 /// How many places are named at the most, behind which entries may go on.
 const PLACES: usize = 64;
@@ -336,8 +336,7 @@ fn read_entries<D: Disk>(
 ) -> Result<Vec<u8>, StorageError> {
     let file = disk.open(path, Access::Read).map_err(StorageError::disk("open", path))?;
     let mut entries = vec![0; block.length as usize];
-    let at = block.offset + HEAD_BYTES;
-    file.read_at(at, &mut entries).map_err(StorageError::disk("read", path))?;
+    file.read_at(block.entries_at(), &mut entries).map_err(StorageError::disk("read", path))?;
     Ok(entries)
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::model::LogId;
-use crate::storage::block::{BLOCK_HEAD_BYTES, BlockHead};
+use crate::storage::block::BlockHead;
 use crate::storage::layout::Layout;
 use crate::storage::scan::{Window, scan};
 use crate::storage::segment::{FIRST_BLOCK, SegmentHead};
@@ -118,6 +118,3 @@ impl<D: Disk> Finished<D> {
         self.disk.sync_directory(log).map_err(StorageError::disk("sync", log))
     }
 }
-
-/// The length of a block's head, as an offset.
-pub(super) const HEAD_BYTES: u64 = BLOCK_HEAD_BYTES as u64;

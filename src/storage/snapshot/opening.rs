@@ -10,6 +10,7 @@ use crate::storage::layout::{
 use crate::storage::log_map::LogMap;
 use crate::storage::{Access, Corruption, Disk, LoadedSnapshot, StorageError};
 
+use super::aside::set_one_aside;
 use super::read::{Judged, READ_BYTES, SnapshotFile, Walk};
 use super::receipt::{self, ReceiptFound};
 use super::{Refusal, SnapshotFault, SnapshotSink};
@@ -291,9 +292,7 @@ impl Chosen {
         let directory = &layout.snapshots;
         let sync = || disk.sync_directory(directory).map_err(StorageError::disk("sync", directory));
         for (last, _) in &self.damaged {
-            let (from, to) = (layout.snapshot(*last), directory.join(snapshot_name(*last, BAD)));
-            disk.rename(&from, &to).map_err(StorageError::disk("rename", &from))?;
-            sync()?;
+            set_one_aside(disk, layout, *last)?;
         }
         let part = self.goes_on(found).map(|going| snapshot_name(going.id.last, RECEIVED));
         let stays =

@@ -9,6 +9,14 @@ use raft_node::model::{Configuration, Index, LogId, Member, Term};
 /// so the one that is entered last is the one that stays.
 const FOUNDING: Index = Index(1);
 
+/// Notes the first of this id, or the last of the foundings.
+fn note(noted: &mut BTreeMap<LogId, Rc<Configuration>>, id: LogId, members: &Rc<Configuration>) {
+    let stays = noted.entry(id).or_insert_with(|| Rc::clone(members));
+    if id.index <= FOUNDING {
+        *stays = Rc::clone(members);
+    }
+}
+
 /// The latest configuration that is committed, and all that were seen behind it.
 #[derive(Debug, Default)]
 pub(crate) struct Configurations {
@@ -22,11 +30,7 @@ pub(crate) struct Configurations {
 impl Configurations {
     /// A leader has made a configuration, or a node has stored a founding one.
     pub(crate) fn is_made(&mut self, id: LogId, members: &Rc<Configuration>) {
-        if id.index <= FOUNDING {
-            self.made.insert(id, Rc::clone(members));
-        } else {
-            self.made.entry(id).or_insert_with(|| Rc::clone(members));
-        }
+        note(&mut self.made, id, members);
     }
 
     /// Whether a leader has made this one. Of one that is in a snapshot only the index is known.
@@ -47,11 +51,7 @@ impl Configurations {
 
     /// A node enters a configuration, which isn't committed as far as anybody knows.
     pub(crate) fn entered(&mut self, id: LogId, members: &Rc<Configuration>) {
-        if id.index <= FOUNDING {
-            self.open.insert(id, Rc::clone(members));
-        } else {
-            self.open.entry(id).or_insert_with(|| Rc::clone(members));
-        }
+        note(&mut self.open, id, members);
     }
 
     /// All up to `commit` is committed, `term` tells in which term each entry was made.
